@@ -1,0 +1,43 @@
+/*
+ * spin.h - The runtime's own locks: ranked, futex-backed, invisible to the detector.
+ *
+ * A deadlock detector may not deadlock: a thread takes locks in rising rank only. A CHECK=1 build
+ * verifies that on every lock. Taken with the gate shut only, so a signal handler of the program
+ * that interrupts us never comes back for them.
+ * cost: about 5 ns uncontended.
+ */
+#ifndef SNARL_BASE_SPIN_H
+#define SNARL_BASE_SPIN_H
+
+#include "base/compiler.h"
+
+enum spin_rank {
+	RANK_NONE,
+	RANK_FORK,    /* serialises fork against reporting */
+	RANK_THREADS, /* core/thread: list of threads */
+	RANK_ORDER,   /* detect/order: graph, chains, contexts */
+	RANK_SEGMENT, /* detect/segment: create/join events */
+	RANK_LOCKS,   /* core/lock: registry */
+	RANK_MODULE,  /* core/module: list of modules */
+	RANK_DEPOT,   /* core/depot: interned stacks */
+	RANK_EMIT,    /* detect/emit: what has been written already */
+	RANK_JOURNAL, /* core/journal: window changes */
+	RANK_HEAP,    /* base/arena: arena_malloc */
+	RANK_ARENA,   /* base/arena: chunks */
+	NR_RANKS
+};
+
+struct spin {
+	_Atomic uint32_t word; /* 0 free, 1 taken, 2 taken with sleepers */
+	uint32_t rank;
+};
+
+#define SPIN_INIT(r) { 0, (r) }
+
+void spin_lock(struct spin *s);
+bool spin_trylock(struct spin *s);
+void spin_unlock(struct spin *s);
+/* Forked child: the lock is free, whoever held it is gone. */
+void spin_reset(struct spin *s);
+
+#endif

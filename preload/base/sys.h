@@ -1,0 +1,63 @@
+/*
+ * sys.h - Raw system calls, made by an inline instruction.
+ *
+ * The runtime lives inside somebody else's process: libc's wrappers touch errno, are
+ * cancellation points and may themselves be interposed. These do none of it.
+ * errors: a negative errno as the kernel returns it; errno itself is never touched.
+ */
+#ifndef SNARL_BASE_SYS_H
+#define SNARL_BASE_SYS_H
+
+#include "base/compiler.h"
+
+#include <errno.h>
+#include <sys/syscall.h>
+
+#if !defined(__x86_64__)
+#error "snarl's runtime knows x86-64 only so far"
+#endif
+
+static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
+{
+	long ret;
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+
+#define sys0(nr) sys6((nr), 0, 0, 0, 0, 0, 0)
+#define sys1(nr, a) sys6((nr), (long)(a), 0, 0, 0, 0, 0)
+#define sys2(nr, a, b) sys6((nr), (long)(a), (long)(b), 0, 0, 0, 0)
+#define sys3(nr, a, b, c) sys6((nr), (long)(a), (long)(b), (long)(c), 0, 0, 0)
+#define sys4(nr, a, b, c, d) sys6((nr), (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+#define sys5(nr, a, b, c, d, e) sys6((nr), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
+
+static inline int sys_gettid(void) { return (int)sys0(SYS_gettid); }
+static inline int sys_getpid(void) { return (int)sys0(SYS_getpid); }
+
+/* Anonymous private zeroed pages, or NULL. */
+void *sys_map(size_t bytes);
+void sys_unmap(void *p, size_t bytes);
+
+/* Writes all of it, resuming after EINTR and short writes. 0 or a negative errno. */
+int sys_write_all(int fd, const void *buf, size_t len);
+
+/* Reads a whole small file (as in /proc) into buf, always NUL-terminated.
+ * Returns the length without the NUL, truncated to cap - 1, or a negative errno. */
+long sys_read_file(const char *path, char *buf, size_t cap);
+
+/* CLOCK_MONOTONIC in nanoseconds, through the vdso (about 20 ns). */
+uint64_t sys_clock_ns(void);
+/* CLOCK_REALTIME in nanoseconds. */
+uint64_t sys_wall_ns(void);
+
+/* Sleeps while *word == value; at most timeout_ns (0: no limit). Result as futex(2). */
+long sys_futex_wait(const void *word, uint32_t value, uint64_t timeout_ns);
+long sys_futex_wake(const void *word, int how_many);
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * segment.h - Order by create and join alone: can two moments of two threads overlap?
+ *
+ * A thread's life is cut into segments: its number rises by one after each thread it creates and each it joins.
+ * Thread ids are small, dense, never reused; 0 is none.
+ */
+#ifndef SNARL_DETECT_SEGMENT_H
+#define SNARL_DETECT_SEGMENT_H
+
+#include "base/compiler.h"
+
+/* `parent`, while in segment seg, creates `child`; parent's segment is seg + 1 afterwards (the caller counts). */
+void segment_born(uint32_t child, uint32_t parent, uint32_t seg);
+/* `joiner` has joined `child` and is in segment `seg` from now on. */
+void segment_joined(uint32_t child, uint32_t joiner, uint32_t seg);
+
+/* True when one of the two is ordered before the other by create/join: they cannot overlap. A thread is ordered with itself.
+ * cost: a search over births and joins; slow paths only. locks: RANK_SEGMENT. */
+bool segment_ordered(uint32_t thread_a, uint32_t seg_a, uint32_t thread_b, uint32_t seg_b);
+
+void segment_fork_child(void);
+
+#endif
