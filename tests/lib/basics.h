@@ -1,8 +1,8 @@
 /*
- * threads.h - What every small test program needs: start a thread, join it, insist that a call succeeds.
+ * basics.h - What every small test program needs: start a thread, join it, insist that a call succeeds.
  */
-#ifndef TESTS_THREADS_H
-#define TESTS_THREADS_H
+#ifndef TESTS_BASICS_H
+#define TESTS_BASICS_H
 
 #include <errno.h>
 #include <pthread.h>

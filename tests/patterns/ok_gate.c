@@ -1,0 +1,39 @@
+/* EXPECT: nothing */
+/* Both orders, each only inside the gate lock: the two can never be under way at the same time. */
+#include "basics.h"
+#include "invisible.h"
+
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t a = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t b = PTHREAD_MUTEX_INITIALIZER;
+static struct gate first_done;
+
+static void *ab(void *arg)
+{
+	pthread_mutex_lock(&gate);
+	pthread_mutex_lock(&a);
+	pthread_mutex_lock(&b);
+	pthread_mutex_unlock(&b);
+	pthread_mutex_unlock(&a);
+	pthread_mutex_unlock(&gate);
+	gate_open(&first_done);
+	return arg;
+}
+
+static void *ba(void *arg)
+{
+	gate_wait(&first_done);
+	pthread_mutex_lock(&gate);
+	pthread_mutex_lock(&b);
+	pthread_mutex_lock(&a);
+	pthread_mutex_unlock(&a);
+	pthread_mutex_unlock(&b);
+	pthread_mutex_unlock(&gate);
+	return arg;
+}
+
+int main(void)
+{
+	run_two(ab, ba);
+	return 0;
+}
