@@ -36,6 +36,13 @@ bool module_refresh(void);
 const struct module *module_find(uintptr_t addr);
 
 const struct module *module_by_id(uint32_t id);
+
+/* A copy of its program headers (Elf64_Phdr[*nr]) that stays valid after a dlclose. */
+const void *module_phdr(const struct module *m, unsigned *nr);
+
+/* The run-time bounds of the readable (and, if asked, executable) segment that holds addr; false: none does. */
+bool module_segment(const struct module *m, uintptr_t addr, bool exec, uintptr_t *lo, uintptr_t *hi);
+
 uint32_t module_count(void);
 
 /* A number that changes whenever an address may have changed its meaning (a module went away). */
