@@ -1,0 +1,36 @@
+/* EXPECT: lock-order:possible */
+/* Dining philosophers, ten of them, one after the other: a ring of ten. */
+#include "basics.h"
+#include "invisible.h"
+
+#define RING 10
+
+static pthread_mutex_t lock[RING];
+static struct gate turn[RING + 1];
+
+static void *next_two(void *arg)
+{
+	long i = (long)arg;
+
+	gate_wait(&turn[i]);
+	pthread_mutex_lock(&lock[i]);		   // EXPECT lock-order
+	pthread_mutex_lock(&lock[(i + 1) % RING]); // EXPECT lock-order
+	pthread_mutex_unlock(&lock[(i + 1) % RING]);
+	pthread_mutex_unlock(&lock[i]);
+	gate_open(&turn[i + 1]);
+	return NULL;
+}
+
+int main(void)
+{
+	pthread_t t[RING];
+
+	for (int i = 0; i < RING; i++)
+		OK(pthread_mutex_init(&lock[i], NULL));
+	for (long i = 0; i < RING; i++)
+		t[i] = start_with(next_two, (void *)i);
+	gate_open(&turn[0]);
+	for (int i = 0; i < RING; i++)
+		finish(t[i]);
+	return 0;
+}

@@ -1,0 +1,34 @@
+/* EXPECT: lock-order:possible */
+/* One reads A and writes B, the other reads B and writes A: each writer waits for the other's reader. */
+#include "basics.h"
+#include "invisible.h"
+
+static pthread_rwlock_t a = PTHREAD_RWLOCK_INITIALIZER;
+static pthread_rwlock_t b = PTHREAD_RWLOCK_INITIALIZER;
+static struct gate first_done;
+
+static void *ab(void *arg)
+{
+	pthread_rwlock_rdlock(&a); // EXPECT lock-order
+	pthread_rwlock_wrlock(&b); // EXPECT lock-order
+	pthread_rwlock_unlock(&b);
+	pthread_rwlock_unlock(&a);
+	gate_open(&first_done);
+	return arg;
+}
+
+static void *ba(void *arg)
+{
+	gate_wait(&first_done);
+	pthread_rwlock_rdlock(&b); // EXPECT lock-order
+	pthread_rwlock_wrlock(&a); // EXPECT lock-order
+	pthread_rwlock_unlock(&a);
+	pthread_rwlock_unlock(&b);
+	return arg;
+}
+
+int main(void)
+{
+	run_two(ab, ba);
+	return 0;
+}

@@ -1,0 +1,34 @@
+/* EXPECT: deadlock:confirmed [lock-order]; hangs */
+/* Two recursive mutexes; glibc knows their owners, which does not help. */
+#include "basics.h"
+#include "invisible.h"
+
+static pthread_mutex_t a = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+static pthread_mutex_t b = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+static struct meeting both_hold;
+
+static void *ab(void *arg)
+{
+	pthread_mutex_lock(&a); // EXPECT deadlock
+	meet(&both_hold, 2);
+	pthread_mutex_lock(&b); // EXPECT deadlock
+	pthread_mutex_unlock(&b);
+	pthread_mutex_unlock(&a);
+	return arg;
+}
+
+static void *ba(void *arg)
+{
+	pthread_mutex_lock(&b); // EXPECT deadlock
+	meet(&both_hold, 2);
+	pthread_mutex_lock(&a); // EXPECT deadlock
+	pthread_mutex_unlock(&a);
+	pthread_mutex_unlock(&b);
+	return arg;
+}
+
+int main(void)
+{
+	run_two(ab, ba);
+	return 0;
+}
