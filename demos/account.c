@@ -1,8 +1,8 @@
 /*
  * account.c - The teaching notes' bank account ("shared data"), with its lock taken out.
  *
- * One thread saves 1000, another draws 500, both read the balance, wait, and write it back: whoever writes last undoes the
- * other. 1000 + 1000 - 500 should be 1500; it prints 2000.
+ * One thread saves 1000, another draws 500, both read the balance, wait, and write it back: whoever writes last undoes
+ * the other. 1000 + 1000 - 500 should be 1500; it prints 2000.
  *
  * snarl says: data-race on account.balance, between the two writes (once the race engine watches memory accesses).
  */

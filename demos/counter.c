@@ -4,7 +4,8 @@
  * A hundred threads each take one off n = 100: read, wait, write back. All of them read before the first one writes, so
  * it prints 99, or a little less, instead of 0.
  *
- * snarl says: data-race on n, between the write of one thread and the read of another (once the race engine watches memory accesses).
+ * snarl says: data-race on n, between the write of one thread and the read of another (once the race engine watches
+ * memory accesses).
  */
 #include <pthread.h>
 #include <stdio.h>

@@ -2,7 +2,8 @@
  * mutex_ab.c - The teaching notes' mutexA/mutexB program ("deadlock and recursive lock"), as written there.
  *
  * Ten threads run func1 (A, then B) and func2 (B, a sleep, then A). While one thread sleeps in func2 with B, the next
- * takes A in func1 and wants B: each waits for the other, the rest queue up behind them, and the program hangs for good.
+ * takes A in func1 and wants B: each waits for the other, the rest queue up behind them, and the program hangs for
+ * good.
  *
  * snarl says: deadlock, with the two threads of the ring, what each waits for and where it took what it holds.
  * Only the sleep is shorter than in the notes (2 s there).

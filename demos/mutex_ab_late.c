@@ -2,8 +2,8 @@
  * mutex_ab_late.c - mutex_ab.c on a lucky day: func2 comes late, so nothing hangs.
  *
  * One thread runs func1 (A, then B), another runs func2 (B, then A) a moment later. Today they miss each other and the
- * program ends as it should; every test passes. On a busy machine they meet. This is the bug that testing does not find:
- * nothing but the sleep keeps the two apart.
+ * program ends as it should; every test passes. On a busy machine they meet. This is the bug that testing does not
+ * find: nothing but the sleep keeps the two apart.
  *
  * snarl says: lock-order, with the two threads and the four places where the locks are taken.
  */

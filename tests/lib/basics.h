@@ -14,22 +14,22 @@
 #define TEST_BROKEN 99 /* exit status: the program itself is at fault, not what it tests */
 
 /* For calls that return an error number. */
-#define OK(call)                                                                                                     \
-	do {                                                                                                         \
-		int ok_err_ = (call);                                                                                \
-		if (ok_err_) {                                                                                       \
-			fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #call, strerror(ok_err_));            \
-			exit(TEST_BROKEN);                                                                           \
-		}                                                                                                    \
+#define OK(call)                                                                                          \
+	do {                                                                                              \
+		int ok_err_ = (call);                                                                     \
+		if (ok_err_) {                                                                            \
+			fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #call, strerror(ok_err_)); \
+			exit(TEST_BROKEN);                                                                \
+		}                                                                                         \
 	} while (0)
 
 /* For anything that has to be true. */
-#define MUST(what)                                                                                                   \
-	do {                                                                                                         \
-		if (!(what)) {                                                                                       \
-			fprintf(stderr, "%s:%d: not so: %s (errno %d)\n", __FILE__, __LINE__, #what, errno);         \
-			exit(TEST_BROKEN);                                                                           \
-		}                                                                                                    \
+#define MUST(what)                                                                                           \
+	do {                                                                                                 \
+		if (!(what)) {                                                                               \
+			fprintf(stderr, "%s:%d: not so: %s (errno %d)\n", __FILE__, __LINE__, #what, errno); \
+			exit(TEST_BROKEN);                                                                   \
+		}                                                                                            \
 	} while (0)
 
 static inline pthread_t start_with(void *(*f)(void *), void *arg)
@@ -40,9 +40,15 @@ static inline pthread_t start_with(void *(*f)(void *), void *arg)
 	return t;
 }
 
-static inline pthread_t start(void *(*f)(void *)) { return start_with(f, NULL); }
+static inline pthread_t start(void *(*f)(void *))
+{
+	return start_with(f, NULL);
+}
 
-static inline void finish(pthread_t t) { OK(pthread_join(t, NULL)); }
+static inline void finish(pthread_t t)
+{
+	OK(pthread_join(t, NULL));
+}
 
 /* Both are created before either is joined: neither create nor join orders one against the other. */
 static inline void run_two(void *(*f)(void *), void *(*g)(void *))

@@ -2,8 +2,8 @@
  * invisible.h - Order between threads that the detector cannot see: raw futexes, by an inline `syscall` instruction.
  *
  * A test that needs "this happens before that" must not use what is under test: a semaphore or a join would order
- * the two for the detector as well and hide what the test is about, and a sleep only hopes. No function of libc is called
- * here, so nothing is interposed. C and C++.
+ * the two for the detector as well and hide what the test is about, and a sleep only hopes. No function of libc is
+ * called here, so nothing is interposed. C and C++.
  */
 #ifndef TESTS_INVISIBLE_H
 #define TESTS_INVISIBLE_H
@@ -35,7 +35,8 @@ static inline void invisible_futex_wake_all(int *word)
 	invisible_syscall6(SYS_futex, (long)word, FUTEX_WAKE, 0x7fffffff, 0, 0, 0);
 }
 
-/* A gate: once open, everybody passes. Zero-initialised is shut; lies in shared memory if it is to serve two processes. */
+/* A gate: once open, everybody passes. Zero-initialised is shut; lies in shared memory if it is to serve two processes.
+ */
 struct gate {
 	int open;
 };
@@ -82,7 +83,10 @@ static inline void invisible_sleep_ms(long ms)
 	invisible_syscall6(SYS_nanosleep, (long)&t, 0, 0, 0, 0, 0);
 }
 
-static inline int invisible_gettid(void) { return (int)invisible_syscall6(SYS_gettid, 0, 0, 0, 0, 0, 0); }
+static inline int invisible_gettid(void)
+{
+	return (int)invisible_syscall6(SYS_gettid, 0, 0, 0, 0, 0, 0);
+}
 
 /* Waits until the kernel has no thread `tid` of this process any more. */
 static inline void invisible_await_end(int tid)

@@ -1,5 +1,6 @@
 /* EXPECT: lock-order:possible */
-/* main uses B then A first before there is a thread (harmless), and again while it runs: the first must not hide the second. */
+/* main uses B then A first before there is a thread (harmless), and again while it runs: the first must not hide the
+ * second. */
 #include "basics.h"
 #include "invisible.h"
 

@@ -1,7 +1,7 @@
 /* EXPECT: lock-order:possible */
 /*
- * pthread_cond_wait takes its mutex again when it wakes, and may hold another one while it does: OUTER held, INNER wanted.
- * Nobody takes INNER under OUTER by a call to lock; the other thread takes OUTER under INNER.
+ * pthread_cond_wait takes its mutex again when it wakes, and may hold another one while it does: OUTER held, INNER
+ * wanted. Nobody takes INNER under OUTER by a call to lock; the other thread takes OUTER under INNER.
  */
 #include "basics.h"
 #include "invisible.h"
@@ -16,7 +16,7 @@ static void *waiter(void *arg)
 {
 	pthread_mutex_lock(&inner);
 	pthread_mutex_lock(&outer); /* inner -> outer, as everybody else */
-	gate_open(&waiter_there); /* the other gets `inner` only once this one waits */
+	gate_open(&waiter_there);   /* the other gets `inner` only once this one waits */
 	while (!ready)
 		pthread_cond_wait(&cond, &inner); // EXPECT lock-order
 	pthread_mutex_unlock(&outer);

@@ -1,5 +1,6 @@
 /* EXPECT: lock-order:possible */
-/* dlopen with a lock held in one thread; the lock inside a dl_iterate_phdr callback (under the loader's lock) in the other. */
+/* dlopen with a lock held in one thread; the lock inside a dl_iterate_phdr callback (under the loader's lock) in the
+ * other. */
 #include "basics.h"
 #include "invisible.h"
 #include <dlfcn.h>

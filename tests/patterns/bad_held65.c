@@ -24,7 +24,7 @@ static void *all_then_last(void *arg)
 static void *last_then_one(void *arg)
 {
 	gate_wait(&first_done);
-	pthread_mutex_lock(&last);	     // EXPECT lock-order
+	pthread_mutex_lock(&last);           // EXPECT lock-order
 	pthread_mutex_lock(&lock[HELD - 1]); // EXPECT lock-order
 	pthread_mutex_unlock(&lock[HELD - 1]);
 	pthread_mutex_unlock(&last);

@@ -1,5 +1,6 @@
 /* EXPECT: lock-order:advice [deadlock:advice] */
-/* The ring closes for real, but one of the two waits is timed: it opens again by itself. Nothing may end the program. */
+/* The ring closes for real, but one of the two waits is timed: it opens again by itself. Nothing may end the program.
+ */
 #include "basics.h"
 #include "invisible.h"
 

@@ -9,7 +9,7 @@ static struct gate first_done;
 
 static void *ab(void *arg)
 {
-	pthread_mutex_lock(&a); // EXPECT lock-order
+	pthread_mutex_lock(&a);    // EXPECT lock-order
 	pthread_rwlock_wrlock(&b); // EXPECT lock-order
 	pthread_rwlock_unlock(&b);
 	pthread_mutex_unlock(&a);
@@ -21,7 +21,7 @@ static void *ba(void *arg)
 {
 	gate_wait(&first_done);
 	pthread_rwlock_rdlock(&b); // EXPECT lock-order
-	pthread_mutex_lock(&a); // EXPECT lock-order
+	pthread_mutex_lock(&a);    // EXPECT lock-order
 	pthread_mutex_unlock(&a);
 	pthread_rwlock_unlock(&b);
 	return arg;

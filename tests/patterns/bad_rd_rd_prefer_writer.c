@@ -1,7 +1,7 @@
 /* EXPECT: lock-order:possible */
 /*
- * Read locks in both orders, of locks that prefer writers, and a writer for each: a waiting writer keeps new readers out, so
- * reader A waits behind the writer that waits for reader B, and the other way round.
+ * Read locks in both orders, of locks that prefer writers, and a writer for each: a waiting writer keeps new readers
+ * out, so reader A waits behind the writer that waits for reader B, and the other way round.
  */
 #include "basics.h"
 #include "invisible.h"

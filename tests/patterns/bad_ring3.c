@@ -13,7 +13,7 @@ static void *next_two(void *arg)
 	long i = (long)arg;
 
 	gate_wait(&turn[i]);
-	pthread_mutex_lock(&lock[i]);		   // EXPECT lock-order
+	pthread_mutex_lock(&lock[i]);              // EXPECT lock-order
 	pthread_mutex_lock(&lock[(i + 1) % RING]); // EXPECT lock-order
 	pthread_mutex_unlock(&lock[(i + 1) % RING]);
 	pthread_mutex_unlock(&lock[i]);

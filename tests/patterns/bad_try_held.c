@@ -1,5 +1,6 @@
 /* EXPECT: lock-order:possible */
-/* The first lock is taken by trylock on one side: what matters is that it is held, only the second must be able to wait. */
+/* The first lock is taken by trylock on one side: what matters is that it is held, only the second must be able to
+ * wait. */
 #include "basics.h"
 #include "invisible.h"
 
@@ -21,7 +22,7 @@ static void *ba(void *arg)
 {
 	gate_wait(&first_done);
 	MUST(pthread_mutex_trylock(&b) == 0); // EXPECT lock-order
-	pthread_mutex_lock(&a); // EXPECT lock-order
+	pthread_mutex_lock(&a);               // EXPECT lock-order
 	pthread_mutex_unlock(&a);
 	pthread_mutex_unlock(&b);
 	return arg;

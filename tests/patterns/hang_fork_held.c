@@ -1,5 +1,6 @@
 /* EXPECT: fork-held|dead-owner; hangs */
-/* Another thread held the lock at the fork; in the child it is locked for ever, and the child wants it. The parent waits. */
+/* Another thread held the lock at the fork; in the child it is locked for ever, and the child wants it. The parent
+ * waits. */
 #include "basics.h"
 #include "invisible.h"
 #include <sys/wait.h>

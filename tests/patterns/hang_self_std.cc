@@ -2,11 +2,12 @@
 /* A member function that locks, called by another one that has locked. */
 #include <mutex>
 
-class counter {
+class counter
+{
 	std::mutex lock;
 	int n = 0;
 
-public:
+      public:
 	int get()
 	{
 		std::lock_guard<std::mutex> l(lock);

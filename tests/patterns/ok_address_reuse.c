@@ -1,5 +1,6 @@
 /* EXPECT: nothing */
-/* The same address is first a lock taken inside `global`, then, after free and malloc, one taken around it: two locks. */
+/* The same address is first a lock taken inside `global`, then, after free and malloc, one taken around it: two locks.
+ */
 #include "basics.h"
 #include "invisible.h"
 

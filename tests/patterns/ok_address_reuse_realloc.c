@@ -1,5 +1,6 @@
 /* EXPECT: nothing */
-/* A block moves by realloc; its old place becomes another object, whose lock (all zero is a valid one) is another lock. */
+/* A block moves by realloc; its old place becomes another object, whose lock (all zero is a valid one) is another lock.
+ */
 #include "basics.h"
 #include "invisible.h"
 

@@ -1,5 +1,6 @@
 /* EXPECT: nothing */
-/* The other order comes after the threads were joined: cleaning up. Also through a thread that did the joining for us. */
+/* The other order comes after the threads were joined: cleaning up. Also through a thread that did the joining for us.
+ */
 #include "basics.h"
 
 static pthread_mutex_t a = PTHREAD_MUTEX_INITIALIZER;

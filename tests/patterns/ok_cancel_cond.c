@@ -1,5 +1,6 @@
 /* EXPECT: nothing */
-/* A condition waiter is cancelled; its cleanup handler releases the mutex that the wait took again. Also sem_wait and join. */
+/* A condition waiter is cancelled; its cleanup handler releases the mutex that the wait took again. Also sem_wait and
+ * join. */
 #include "basics.h"
 #include "invisible.h"
 #include <semaphore.h>

@@ -1,5 +1,6 @@
 /* EXPECT: nothing */
-/* Waiting on a condition with an outer mutex held: the waker needs only the inner one, and the order is the same everywhere. */
+/* Waiting on a condition with an outer mutex held: the waker needs only the inner one, and the order is the same
+ * everywhere. */
 #include "basics.h"
 #include "invisible.h"
 

@@ -1,9 +1,10 @@
 /* EXPECT: nothing */
-/* Eight threads, eight locks, always in address order, as contended as it gets: every wait is a chance to see a ring that is none. */
+/* Eight threads, eight locks, always in address order, as contended as it gets: every wait is a chance to see a ring
+ * that is none. */
 #include "basics.h"
 
 #define THREADS 8
-#define LOCKS 8
+#define LOCKS   8
 
 static pthread_mutex_t lock[LOCKS];
 static long sum;

@@ -1,5 +1,6 @@
 /* EXPECT: nothing */
-/* main returns while daemon threads are blocked on a semaphore, a condition, a mutex one of them holds, and a barrier. */
+/* main returns while daemon threads are blocked on a semaphore, a condition, a mutex one of them holds, and a barrier.
+ */
 #include "basics.h"
 #include "invisible.h"
 #include <semaphore.h>

@@ -1,5 +1,6 @@
 /* EXPECT: nothing */
-/* Hand over hand along a list: the next node's lock is taken before the last one's is released, always in list order. */
+/* Hand over hand along a list: the next node's lock is taken before the last one's is released, always in list order.
+ */
 #include "basics.h"
 
 #define NODES 20

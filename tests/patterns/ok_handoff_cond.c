@@ -3,7 +3,7 @@
 #include "basics.h"
 
 #define ITEMS 200
-#define ROOM 4
+#define ROOM  4
 
 static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t not_full = PTHREAD_COND_INITIALIZER;

@@ -1,5 +1,6 @@
 /* EXPECT: nothing */
-/* A semaphore that starts at 1 but is posted by a thread that never waited on it: a signal, not a lock. Both orders are fine. */
+/* A semaphore that starts at 1 but is posted by a thread that never waited on it: a signal, not a lock. Both orders are
+ * fine. */
 #include "basics.h"
 #include "invisible.h"
 #include <semaphore.h>

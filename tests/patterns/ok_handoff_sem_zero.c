@@ -1,5 +1,6 @@
 /* EXPECT: nothing */
-/* Request and answer through two semaphores that start at 0, with a mutex held around the whole exchange on one side. */
+/* Request and answer through two semaphores that start at 0, with a mutex held around the whole exchange on one side.
+ */
 #include "basics.h"
 #include <semaphore.h>
 

@@ -3,7 +3,7 @@
 #include "basics.h"
 
 #define WORKERS 4
-#define TASKS 300
+#define TASKS   300
 
 struct task {
 	pthread_mutex_t lock;

@@ -1,5 +1,6 @@
 /* EXPECT: nothing */
-/* Process-shared mutexes across fork, same order in both processes; one is released only after the other process waits. */
+/* Process-shared mutexes across fork, same order in both processes; one is released only after the other process waits.
+ */
 #include "basics.h"
 #include "invisible.h"
 #include <sys/mman.h>

@@ -1,6 +1,6 @@
 /* EXPECT: nothing */
-/* Whoever drops the last reference destroys and frees the object whose mutex the other has only just released: POSIX allows
- * it, and nothing may touch the mutex after its unlock let the other one in. */
+/* Whoever drops the last reference destroys and frees the object whose mutex the other has only just released: POSIX
+ * allows it, and nothing may touch the mutex after its unlock let the other one in. */
 #include "basics.h"
 #include "invisible.h"
 

@@ -1,5 +1,6 @@
 /* EXPECT: nothing */
-/* A thread ends holding a robust mutex; the next one gets EOWNERDEAD and makes it consistent. That is what it is for. */
+/* A thread ends holding a robust mutex; the next one gets EOWNERDEAD and makes it consistent. That is what it is for.
+ */
 #include "basics.h"
 
 static pthread_mutex_t m;

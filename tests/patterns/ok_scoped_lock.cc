@@ -1,5 +1,6 @@
 /* EXPECT: nothing */
-/* std::lock and std::scoped_lock take their locks in any order and back off: no deadlock in whatever order they are named. */
+/* std::lock and std::scoped_lock take their locks in any order and back off: no deadlock in whatever order they are
+ * named. */
 #include <mutex>
 #include <thread>
 

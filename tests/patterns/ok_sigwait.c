@@ -1,5 +1,6 @@
 /* EXPECT: nothing */
-/* Everybody sleeps on locks but one, who waits for a signal with sigwait, and one who reads a pipe: both come from outside. */
+/* Everybody sleeps on locks but one, who waits for a signal with sigwait, and one who reads a pipe: both come from
+ * outside. */
 #include "basics.h"
 #include "invisible.h"
 #include <signal.h>

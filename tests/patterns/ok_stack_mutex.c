@@ -1,5 +1,6 @@
 /* EXPECT: nothing */
-/* A mutex in a stack frame that is gone; the next frame there has another one. No init, no destroy: only the frame tells. */
+/* A mutex in a stack frame that is gone; the next frame there has another one. No init, no destroy: only the frame
+ * tells. */
 #include "basics.h"
 #include "invisible.h"
 

@@ -1,5 +1,6 @@
 /* EXPECT: nothing */
-/* As ok_stack_mutex, with init and without destroy: allowed for a lock that is not held, and the init makes a new lock. */
+/* As ok_stack_mutex, with init and without destroy: allowed for a lock that is not held, and the init makes a new lock.
+ */
 #include "basics.h"
 #include "invisible.h"
 

@@ -1,5 +1,6 @@
 /* EXPECT: nothing */
-/* The C++ library's primitives as they are meant: timed and shared mutexes, conditions, call_once, futures, thread_local. */
+/* The C++ library's primitives as they are meant: timed and shared mutexes, conditions, call_once, futures,
+ * thread_local. */
 #include <chrono>
 #include <condition_variable>
 #include <future>

@@ -1,5 +1,6 @@
 /* EXPECT: nothing */
-/* Everybody waits, but each with a time limit: all of them go on by themselves. Errors by time-out are what was asked for. */
+/* Everybody waits, but each with a time limit: all of them go on by themselves. Errors by time-out are what was asked
+ * for. */
 #include "basics.h"
 #include "invisible.h"
 #include <semaphore.h>

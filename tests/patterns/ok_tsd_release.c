@@ -1,12 +1,15 @@
 /* EXPECT: nothing */
-/* The lock a thread holds when its function returns is released by its thread-specific-data destructor, or by its cleanup
- * handler on pthread_exit: it does not end holding it. */
+/* The lock a thread holds when its function returns is released by its thread-specific-data destructor, or by its
+ * cleanup handler on pthread_exit: it does not end holding it. */
 #include "basics.h"
 
 static pthread_key_t key;
 static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
 
-static void release(void *held) { pthread_mutex_unlock(held); }
+static void release(void *held)
+{
+	pthread_mutex_unlock(held);
+}
 
 static void *by_destructor(void *arg)
 {

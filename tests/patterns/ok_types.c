@@ -44,7 +44,8 @@ int main(void)
 		pthread_mutexattr_init(&attr);
 		OK(pthread_mutexattr_settype(&attr, table[i].type));
 		OK(pthread_mutexattr_setprotocol(&attr, table[i].protocol));
-		OK(pthread_mutexattr_setpshared(&attr, table[i].pshared ? PTHREAD_PROCESS_SHARED : PTHREAD_PROCESS_PRIVATE));
+		OK(pthread_mutexattr_setpshared(&attr,
+						table[i].pshared ? PTHREAD_PROCESS_SHARED : PTHREAD_PROCESS_PRIVATE));
 		OK(pthread_mutexattr_setrobust(&attr, table[i].robust ? PTHREAD_MUTEX_ROBUST : PTHREAD_MUTEX_STALLED));
 		OK(pthread_mutex_init(&table[i].m, &attr));
 		pthread_mutexattr_destroy(&attr);
