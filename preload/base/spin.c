@@ -1,0 +1,107 @@
+/* spin.c - See spin.h. */
+#include "base/spin.h"
+
+#include <stdatomic.h>
+
+#include "base/sys.h"
+
+#define SPINS 100 /* about what a critical section of ours lasts */
+
+#ifdef SNARL_CHECK
+/* What this thread holds, in the order taken: names the exact lock, so that a reset forgets that one alone. */
+#define MAX_HELD 8
+static __thread struct {
+	const struct spin *lock[MAX_HELD];
+	unsigned nr;
+} held __attribute__((tls_model("initial-exec")));
+
+static void check_order(const struct spin *s)
+{
+	CHECK(s->rank > RANK_NONE && s->rank < NR_RANKS);
+	for (unsigned i = 0; i < held.nr; i++)
+		CHECK(held.lock[i]->rank < s->rank);
+}
+
+static void check_taken(const struct spin *s)
+{
+	CHECK(held.nr < MAX_HELD);
+	held.lock[held.nr++] = s;
+}
+
+static bool check_forget(const struct spin *s)
+{
+	for (unsigned i = held.nr; i-- > 0;) {
+		if (held.lock[i] != s)
+			continue;
+		held.nr--;
+		for (; i < held.nr; i++)
+			held.lock[i] = held.lock[i + 1];
+		return true;
+	}
+	return false;
+}
+#else
+static inline void check_order(const struct spin *s)
+{
+	(void)s;
+}
+static inline void check_taken(const struct spin *s)
+{
+	(void)s;
+}
+static inline bool check_forget(const struct spin *s)
+{
+	return (void)s, true;
+}
+#endif
+
+static COLD void spin_lock_slow(struct spin *s)
+{
+	for (int i = 0; i < SPINS; i++) {
+		uint32_t seen = atomic_load_explicit(&s->word, memory_order_relaxed);
+		if (seen == 0 && atomic_compare_exchange_weak_explicit(&s->word, &seen, 1, memory_order_acquire,
+								       memory_order_relaxed))
+			return;
+		if (seen == 2)
+			break; /* others sleep already */
+		__builtin_ia32_pause();
+	}
+	/* Taken as 2 from here on: whoever slept cannot know whether others still do. */
+	while (atomic_exchange_explicit(&s->word, 2, memory_order_acquire) != 0)
+		sys_futex_wait(&s->word, 2, 0);
+}
+
+void spin_lock(struct spin *s)
+{
+	check_order(s);
+	uint32_t nobody = 0;
+	if (unlikely(!atomic_compare_exchange_strong_explicit(&s->word, &nobody, 1, memory_order_acquire,
+							      memory_order_relaxed)))
+		spin_lock_slow(s);
+	check_taken(s);
+}
+
+/* No order is asked of it: it never waits. */
+bool spin_trylock(struct spin *s)
+{
+	uint32_t nobody = 0;
+	if (!atomic_compare_exchange_strong_explicit(&s->word, &nobody, 1, memory_order_acquire, memory_order_relaxed))
+		return false;
+	check_taken(s);
+	return true;
+}
+
+void spin_unlock(struct spin *s)
+{
+	bool mine = check_forget(s);
+	(void)mine;
+	CHECK(mine);
+	if (unlikely(atomic_exchange_explicit(&s->word, 0, memory_order_release) == 2))
+		sys_futex_wake(&s->word, 1);
+}
+
+void spin_reset(struct spin *s)
+{
+	check_forget(s);
+	atomic_store_explicit(&s->word, 0, memory_order_relaxed);
+}
