@@ -15,8 +15,8 @@
 #define STACK_MAX_DEPTH 256u
 
 struct stack_slot {
-	uintptr_t value; /* return address expected there */
-	uint32_t off;    /* from the CFA of the call */
+	uintptr_t value; /* return address expected there, or the frame pointer that says where the next one lies */
+	int32_t off;     /* from the CFA of the call; negative: what the hook itself saved */
 };
 
 struct stack_site {
