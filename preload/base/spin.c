@@ -1,6 +1,7 @@
 /* spin.c - See spin.h. */
 #include "base/spin.h"
 
+#include <limits.h>
 #include <stdatomic.h>
 
 #include "base/sys.h"
@@ -55,6 +56,59 @@ static inline bool check_forget(const struct spin *s)
 }
 #endif
 
+/*
+ * Fork: the child has our memory but only one of our threads. So a fork waits until nobody is inside any of our locks, and keeps
+ * newcomers out meanwhile; then nothing is half done in the child. Whoever holds one lock may still take more.
+ */
+static _Atomic uint32_t nr_inside;
+static _Atomic uint32_t frozen;
+static __thread uint32_t depth __attribute__((tls_model("initial-exec")));
+
+static COLD void enter_slow(void)
+{
+	do {
+		atomic_fetch_sub(&nr_inside, 1);
+		sys_futex_wake(&nr_inside, 1);
+		while (atomic_load(&frozen))
+			sys_futex_wait(&frozen, 1, 0);
+		atomic_fetch_add(&nr_inside, 1);
+	} while (atomic_load(&frozen));
+}
+
+static inline void enter(void)
+{
+	if (depth++)
+		return;
+	atomic_fetch_add(&nr_inside, 1);
+	if (unlikely(atomic_load(&frozen)))
+		enter_slow();
+}
+
+static inline void leave(void)
+{
+	if (--depth)
+		return;
+	atomic_fetch_sub(&nr_inside, 1);
+	if (unlikely(atomic_load(&frozen)))
+		sys_futex_wake(&nr_inside, 1);
+}
+
+void spin_freeze(void)
+{
+	uint32_t own = depth != 0, seen;
+	atomic_store(&frozen, 1);
+	while ((seen = atomic_load(&nr_inside)) > own)
+		sys_futex_wait(&nr_inside, seen, 1000000);
+}
+
+void spin_thaw(bool child)
+{
+	if (child)
+		nr_inside = depth != 0;
+	atomic_store(&frozen, 0);
+	sys_futex_wake(&frozen, INT_MAX);
+}
+
 static COLD void spin_lock_slow(struct spin *s)
 {
 	for (int i = 0; i < SPINS; i++) {
@@ -74,6 +128,7 @@ static COLD void spin_lock_slow(struct spin *s)
 void spin_lock(struct spin *s)
 {
 	check_order(s);
+	enter();
 	uint32_t nobody = 0;
 	if (unlikely(!atomic_compare_exchange_strong_explicit(&s->word, &nobody, 1, memory_order_acquire,
 							      memory_order_relaxed)))
@@ -85,8 +140,11 @@ void spin_lock(struct spin *s)
 bool spin_trylock(struct spin *s)
 {
 	uint32_t nobody = 0;
-	if (!atomic_compare_exchange_strong_explicit(&s->word, &nobody, 1, memory_order_acquire, memory_order_relaxed))
+	enter();
+	if (!atomic_compare_exchange_strong_explicit(&s->word, &nobody, 1, memory_order_acquire, memory_order_relaxed)) {
+		leave();
 		return false;
+	}
 	check_taken(s);
 	return true;
 }
@@ -98,6 +156,7 @@ void spin_unlock(struct spin *s)
 	CHECK(mine);
 	if (unlikely(atomic_exchange_explicit(&s->word, 0, memory_order_release) == 2))
 		sys_futex_wake(&s->word, 1);
+	leave();
 }
 
 void spin_reset(struct spin *s)

@@ -37,6 +37,10 @@ struct spin {
 void spin_lock(struct spin *s);
 bool spin_trylock(struct spin *s);
 void spin_unlock(struct spin *s);
+/* Around fork: waits until no thread is inside any of these locks and keeps them out until the thaw, so that the child
+ * finds nothing half done. */
+void spin_freeze(void);
+void spin_thaw(bool child);
 /* Forked child: the lock is free, whoever held it is gone. */
 void spin_reset(struct spin *s);
 

@@ -1,0 +1,433 @@
+#include "detect/emit.h"
+
+#include "base/arena.h"
+#include "base/fmt.h"
+#include "base/spin.h"
+#include "base/sys.h"
+#include "core/depot.h"
+#include "core/journal.h"
+#include "core/module.h"
+#include "core/object.h"
+#include "core/thread.h"
+#include "detect/emit_facts.h"
+#include "detect/fingerprint.h"
+#include "wire/journal.h"
+
+#include <string.h>
+
+#define FIRST_BYTES (64u << 10)
+#define MAX_EDGES_AT_END 100000u
+#define SEEN 4096u
+
+static struct spin lock = SPIN_INIT(RANK_EMIT);
+static void (*before_first)(void);
+static bool first_done;
+static _Atomic uint64_t count[NR_GRADES];
+static uint32_t nr_findings, nr_edges;
+static uint64_t seen[SEEN]; /* fingerprints, open addressing; full: everything counts as new no more */
+static uint64_t folded, lost_seen;
+
+static char *text;
+static size_t text_cap;
+
+/* Starts a line in the common buffer. */
+static struct fmt line_start(void)
+{
+	if (!text) {
+		text = arena_map(FIRST_BYTES);
+		text_cap = text ? FIRST_BYTES : 0;
+	}
+	return fmt_on(text, text_cap);
+}
+
+/* Ends it; false: it did not fit and the buffer has been doubled, do it again. */
+static bool line_end(struct fmt *f)
+{
+	fmt_c(f, '\n');
+	if (!f->cut) {
+		journal_line(f->buf, f->len);
+		return true;
+	}
+	char *bigger = text_cap < 64u << 20 ? arena_map(text_cap * 2) : NULL;
+	if (!bigger)
+		return true; /* lost, and counted by the arena */
+	arena_unmap(text, text_cap);
+	text = bigger;
+	text_cap *= 2;
+	return false;
+}
+
+static const char *mode_word(uint32_t key) { return key & ORDER_READ ? "read" : "write"; }
+static const char *how_word(uint32_t key) { return key & ORDER_TIMED ? "timed" : key & ORDER_TRY ? "try" : "block"; }
+
+static void field_u(struct fmt *f, const char *name, uint64_t v)
+{
+	fmt_str(f, name);
+	fmt_u64(f, v);
+}
+
+static void field_s(struct fmt *f, const char *name, const char *v)
+{
+	fmt_str(f, name);
+	fmt_json(f, v);
+}
+
+void emit_module(const struct module *m)
+{
+	struct fmt f;
+	do {
+		f = line_start();
+		field_u(&f, "{\"type\":\"module\",\"id\":", m->id);
+		field_s(&f, ",\"path\":", m->path ? m->path : "");
+		fmt_str(&f, ",\"build_id\":\"");
+		for (uint32_t i = 0; i < m->build_id_len; i++)
+			fmt_hex_pad(&f, m->build_id[i], 2);
+		fmt_str(&f, "\",\"base\":\"0x");
+		fmt_hex(&f, m->bias);
+		fmt_str(&f, "\",\"end\":\"0x");
+		fmt_hex(&f, m->hi);
+		fmt_str(&f, "\"}");
+	} while (!line_end(&f));
+}
+
+void emit_stack_line(uint32_t id, const struct depot_stack *s)
+{
+	struct fmt f;
+	do {
+		f = line_start();
+		field_u(&f, "{\"type\":\"stack\",\"id\":", id);
+		fmt_str(&f, ",\"frames\":[");
+		for (unsigned i = 0; i < s->nr; i++) {
+			field_u(&f, i ? ",[" : "[", s->frame[i].module);
+			field_u(&f, ",", s->frame[i].offset);
+			fmt_str(&f, s->frame[i].exact ? ",1]" : "]");
+		}
+		fmt_str(&f, s->cut ? "],\"cut\":true}" : "]}");
+	} while (!line_end(&f));
+}
+
+void emit_thread_line(struct thread_info *t)
+{
+	struct fmt f;
+	do {
+		f = line_start();
+		field_u(&f, "{\"type\":\"thread\",\"id\":", t->id);
+		field_u(&f, ",\"tid\":", (uint64_t)t->tid);
+		field_s(&f, ",\"name\":", t->name);
+		field_u(&f, ",\"parent\":", t->parent);
+		field_u(&f, ",\"created\":", t->created);
+		field_u(&f, ",\"born_seg\":", t->born_seg);
+		if (t->flags & THREAD_MAIN)
+			fmt_str(&f, ",\"main\":true");
+		if (t->flags & THREAD_ENDED)
+			fmt_str(&f, ",\"ended\":true");
+		if (t->joined_by) {
+			field_u(&f, ",\"joined_by\":", t->joined_by);
+			field_u(&f, ",\"joined_seg\":", t->joined_seg);
+		}
+		fmt_c(&f, '}');
+	} while (!line_end(&f));
+}
+
+void emit_lock_line(struct object *o)
+{
+	static const char *const attr_words[] = { "robust", "pi", "pp", "pshared", "prefer-writer" };
+	const struct module *m = o->place == PLACE_STATIC ? module_find(o->addr) : NULL;
+	struct fmt f;
+	do {
+		f = line_start();
+		field_u(&f, "{\"type\":\"lock\",\"id\":", o->id);
+		field_s(&f, ",\"kind\":", lock_kind_facts[o->kind].slug);
+		fmt_str(&f, ",\"address\":\"0x");
+		fmt_hex(&f, o->addr);
+		fmt_c(&f, '"');
+		if (m) {
+			field_u(&f, ",\"module\":", m->id);
+			field_u(&f, ",\"offset\":", o->addr - m->bias);
+		}
+		if (o->init_stack)
+			field_u(&f, ",\"init\":", o->init_stack);
+		if (o->first_stack)
+			field_u(&f, ",\"first\":", o->first_stack);
+		fmt_str(&f, ",\"attrs\":[");
+		for (unsigned i = 0, any = 0; i < ARRAY_SIZE(attr_words); i++)
+			if (o->attrs >> i & 1) {
+				if (any++)
+					fmt_c(&f, ',');
+				fmt_json(&f, attr_words[i]);
+			}
+		field_u(&f, "],\"contended\":", o->contended);
+		fmt_c(&f, '}');
+	} while (!line_end(&f));
+}
+
+static void put_holds(struct fmt *f, const struct order_hold *h, unsigned nr)
+{
+	for (unsigned i = 0; i < nr; i++) {
+		field_u(f, i ? ",{\"lock\":" : "{\"lock\":", h[i].lock);
+		field_s(f, ",\"mode\":", mode_word(h[i].key));
+		field_u(f, ",\"stack\":", h[i].stack);
+		fmt_c(f, '}');
+	}
+}
+
+static void put_thread(struct fmt *f, const struct finding_thread *t)
+{
+	field_u(f, "{\"thread\":", t->thread);
+	field_s(f, ",\"role\":", t->role);
+	if (t->stack)
+		field_u(f, ",\"stack\":", t->stack);
+	if (t->wants) {
+		fmt_str(f, ",\"wants\":{");
+		if (t->want_thread)
+			field_u(f, "\"thread\":", t->want_thread);
+		else
+			field_u(f, "\"lock\":", t->want_lock);
+		field_s(f, ",\"mode\":", mode_word(t->want_key));
+		field_s(f, ",\"how\":", how_word(t->want_key));
+		field_u(f, ",\"stack\":", t->want_stack);
+		if (t->call)
+			field_s(f, ",\"call\":", t->call);
+		fmt_c(f, '}');
+	}
+	if (t->nr_holds) {
+		fmt_str(f, ",\"holds\":[");
+		put_holds(f, t->holds, t->nr_holds);
+		fmt_c(f, ']');
+	}
+	fmt_c(f, '}');
+}
+
+static void put_finding(const struct finding *x, int grade, uint64_t print)
+{
+	struct fmt f;
+	do {
+		f = line_start();
+		field_u(&f, "{\"type\":\"finding\",\"id\":", nr_findings);
+		field_s(&f, ",\"kind\":", kind_facts[x->kind].slug);
+		field_s(&f, ",\"grade\":", grade_slugs[grade]);
+		fmt_str(&f, ",\"fingerprint\":\"");
+		fmt_hex_pad(&f, print, 16);
+		field_s(&f, "\",\"message\":", x->message);
+		if (x->call)
+			field_s(&f, ",\"call\":", x->call);
+		if (x->error)
+			field_s(&f, ",\"error\":", x->error);
+		fmt_str(&f, ",\"locks\":[");
+		for (unsigned i = 0; i < x->nr_locks; i++)
+			field_u(&f, i ? "," : "", x->lock[i]);
+		fmt_str(&f, "],\"threads\":[");
+		for (unsigned i = 0; i < x->nr_threads; i++) {
+			if (i)
+				fmt_c(&f, ',');
+			put_thread(&f, &x->thread[i]);
+		}
+		fmt_str(&f, "]}");
+	} while (!line_end(&f));
+}
+
+/* True when it is new. */
+static bool remember(uint64_t print)
+{
+	print |= !print;
+	uint32_t i = (uint32_t)print % SEEN;
+	for (uint32_t n = 0; n < SEEN / 2; n++, i = (i + 1) % SEEN) {
+		if (seen[i] == print)
+			return false;
+		if (!seen[i]) {
+			seen[i] = print;
+			return true;
+		}
+	}
+	lost_seen++;
+	return false;
+}
+
+static void facts_of(const struct finding *x)
+{
+	for (unsigned i = 0; i < x->nr_threads; i++) {
+		const struct finding_thread *t = &x->thread[i];
+		emit_thread_fact(t->thread);
+		emit_stack_fact(t->stack);
+		emit_thread_fact(t->want_thread);
+		emit_lock_fact(t->want_lock);
+		emit_stack_fact(t->want_stack);
+		for (unsigned h = 0; h < t->nr_holds; h++) {
+			emit_lock_fact(t->holds[h].lock);
+			emit_stack_fact(t->holds[h].stack);
+		}
+	}
+	for (unsigned i = 0; i < x->nr_locks; i++)
+		emit_lock_fact(x->lock[i]);
+}
+
+bool emit_finding(const struct finding *x)
+{
+	uint64_t print = fingerprint_of(x);
+	int grade = x->grade >= 0 ? x->grade : (int)kind_facts[x->kind].grade;
+	spin_lock(&lock);
+	bool fresh = remember(print);
+	if (!fresh)
+		folded++;
+	bool start = fresh && !first_done;
+	first_done |= fresh;
+	spin_unlock(&lock);
+	if (!fresh)
+		return false;
+	if (start && before_first)
+		before_first();
+	spin_lock(&lock);
+	nr_findings++;
+	facts_of(x);
+	put_finding(x, grade, print);
+	spin_unlock(&lock);
+	atomic_fetch_add(&count[grade], 1);
+	return true;
+}
+
+void emit_before_first(void (*f)(void)) { before_first = f; }
+
+void emit_header(int pid, int ppid, const char *exe, const char *args, size_t args_len, const char *options)
+{
+	struct fmt f;
+	spin_lock(&lock);
+	do {
+		f = line_start();
+		field_u(&f, "{\"type\":\"header\",\"format\":", JOURNAL_FORMAT);
+		field_s(&f, ",\"snarl\":", SNARL_VERSION);
+		field_u(&f, ",\"pid\":", (uint64_t)pid);
+		field_u(&f, ",\"ppid\":", (uint64_t)ppid);
+		field_s(&f, ",\"exe\":", exe);
+		fmt_str(&f, ",\"args\":[");
+		for (size_t at = 0; at < args_len;) {
+			size_t n = strnlen(args + at, args_len - at);
+			if (at)
+				fmt_c(&f, ',');
+			fmt_json_mem(&f, args + at, n);
+			at += n + 1;
+		}
+		field_u(&f, "],\"start\":", sys_wall_ns());
+		fmt_str(&f, ",\"arch\":\"x86_64\"");
+		field_s(&f, ",\"options\":", options);
+		fmt_c(&f, '}');
+	} while (!line_end(&f));
+	spin_unlock(&lock);
+}
+
+static void put_count(const char *what, uint64_t n)
+{
+	struct fmt f;
+	if (!n)
+		return;
+	do {
+		f = line_start();
+		field_s(&f, "{\"type\":\"stats\",\"degraded\":", what);
+		field_u(&f, ",\"count\":", n);
+		fmt_c(&f, '}');
+	} while (!line_end(&f));
+}
+
+void emit_note(const char *note)
+{
+	struct fmt f;
+	spin_lock(&lock);
+	do {
+		f = line_start();
+		field_s(&f, "{\"type\":\"stats\",\"note\":", note);
+		fmt_c(&f, '}');
+	} while (!line_end(&f));
+	spin_unlock(&lock);
+}
+
+/* One dependency. Called with RANK_ORDER held, which ranks below ours. */
+static bool put_edge(const struct order_dep *d, void *arg)
+{
+	(void)arg;
+	if (nr_edges >= MAX_EDGES_AT_END)
+		return false;
+	emit_thread_fact(d->thread);
+	emit_lock_fact(d->lock);
+	emit_stack_fact(d->stack);
+	for (unsigned i = 0; i < d->nr_held; i++) {
+		emit_lock_fact(d->held[i].lock);
+		emit_stack_fact(d->held[i].stack);
+	}
+	struct fmt f;
+	do {
+		f = line_start();
+		field_u(&f, "{\"type\":\"edge\",\"id\":", nr_edges + 1);
+		field_u(&f, ",\"thread\":", d->thread);
+		field_u(&f, ",\"seg\":", d->seg);
+		field_u(&f, ",\"lock\":", d->lock);
+		field_s(&f, ",\"mode\":", mode_word(d->key));
+		field_s(&f, ",\"how\":", how_word(d->key));
+		field_u(&f, ",\"stack\":", d->stack);
+		fmt_str(&f, ",\"held\":[");
+		put_holds(&f, d->held, d->nr_held);
+		fmt_str(&f, "]}");
+	} while (!line_end(&f));
+	nr_edges++;
+	return true;
+}
+
+static bool edge_each(const struct order_dep *d, void *arg)
+{
+	spin_lock(&lock);
+	bool more = put_edge(d, arg);
+	spin_unlock(&lock);
+	return more;
+}
+
+void emit_end(const char *reason)
+{
+	struct order_stats s;
+	order_stats(&s);
+	if (journal_has_file() || journal_has_socket()) {
+		nr_edges = 0;
+		order_each(edge_each, NULL);
+	}
+	spin_lock(&lock);
+	emit_threads_again();
+	if (s.deps > nr_edges && nr_edges >= MAX_EDGES_AT_END)
+		put_count("dependencies left out of the journal (limit 100000)", s.deps - nr_edges);
+	put_count("dependencies dropped (memory)", s.dropped);
+	put_count("cycle searches given up at their budget", s.cut);
+	put_count("objects not registered (memory)", object_dropped());
+	put_count("requests for memory refused (memory_limit)", arena_refused());
+	put_count("journal lines lost (disk full or limit)", journal_lost());
+	put_count("findings beyond what can be told apart", lost_seen);
+	struct fmt f;
+	do {
+		f = line_start();
+		field_s(&f, "{\"type\":\"end\",\"reason\":", reason);
+		field_u(&f, ",\"locks\":", object_count());
+		field_u(&f, ",\"edges\":", s.edges);
+		field_u(&f, ",\"cycles\":", s.cycles);
+		field_u(&f, ",\"threads\":", thread_count());
+		field_u(&f, ",\"findings\":", nr_findings);
+		field_u(&f, ",\"folded\":", folded);
+		fmt_c(&f, '}');
+	} while (!line_end(&f));
+	spin_unlock(&lock);
+}
+
+uint64_t emit_findings(enum grade least)
+{
+	uint64_t n = 0;
+	for (int g = (int)least; g < NR_GRADES; g++)
+		n += atomic_load(&count[g]);
+	return n;
+}
+
+bool emit_any(void) { return first_done; }
+
+void emit_fork_child(void)
+{
+	spin_reset(&lock);
+	memset(seen, 0, sizeof seen);
+	memset((void *)count, 0, sizeof count);
+	first_done = false;
+	nr_findings = 0;
+	folded = lost_seen = 0;
+	emit_facts_reset();
+}

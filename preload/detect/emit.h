@@ -1,0 +1,56 @@
+/*
+ * emit.h - Findings and the facts they refer to, as journal lines. Deciding is done elsewhere; reading is done elsewhere.
+ *
+ * What a finding refers to (threads, locks, stacks, modules) is written before it, once.
+ * locks: RANK_EMIT, then the journal's. The gate is shut.
+ */
+#ifndef SNARL_DETECT_EMIT_H
+#define SNARL_DETECT_EMIT_H
+
+#include "base/compiler.h"
+#include "detect/order.h"
+#include "wire/kinds.h"
+
+struct finding_thread {
+	uint32_t thread;
+	const char *role; /* wire/journal.h */
+	uint32_t stack;   /* its own, 0 none */
+	bool wants;
+	uint32_t want_lock, want_key, want_stack;
+	uint32_t want_thread; /* join */
+	const char *call;     /* NULL unknown */
+	const struct order_hold *holds;
+	unsigned nr_holds;
+};
+
+struct finding {
+	enum kind kind;
+	int grade; /* -1: the kind's own */
+	const char *message;
+	const char *call, *error;
+	const struct finding_thread *thread;
+	unsigned nr_threads;
+	const uint32_t *lock;
+	unsigned nr_locks;
+};
+
+/* Writes it unless the same (fingerprint) was written before. Returns whether it was new. */
+bool emit_finding(const struct finding *f);
+
+/* Before the first finding: the runtime makes sure that somebody listens. */
+void emit_before_first(void (*f)(void));
+
+/* The header line of a section. args: NUL-separated, as in /proc/self/cmdline. */
+void emit_header(int pid, int ppid, const char *exe, const char *args, size_t args_len, const char *options);
+void emit_note(const char *note);
+/* Every dependency, the counters and the end record. May be called again (a forked child, a failed exec). */
+void emit_end(const char *reason);
+
+/* New findings so far, at or above this grade. */
+uint64_t emit_findings(enum grade least);
+bool emit_any(void);
+
+/* In a forked child: a new journal starts from nothing. */
+void emit_fork_child(void);
+
+#endif

@@ -1,0 +1,200 @@
+/*
+ * stall.c - Everything asleep: every live thread waits, without a time limit, for something only a sleeper could give.
+ *
+ * The one who goes to sleep last looks. What it sees in our records is then held against the kernel: each sleeper must sit
+ * in a futex call twice, in the same wait; a thread that was just woken is running or runnable and shows as that.
+ */
+#include "base/arena.h"
+#include "base/fmt.h"
+#include "base/sys.h"
+#include "core/journal.h"
+#include "detect/emit.h"
+#include "detect/waitfor.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+_Atomic uint32_t waitfor_nr_asleep;
+_Atomic uint32_t waitfor_outside;
+
+static _Atomic bool proc_unreadable;
+
+void outside_seen(enum outside what)
+{
+	if (!(atomic_load_explicit(&waitfor_outside, memory_order_relaxed) & what))
+		atomic_fetch_or(&waitfor_outside, what);
+}
+
+bool waitfor_in_futex(int tid, uintptr_t *addr)
+{
+	char path[64], text[256];
+	struct fmt f = fmt_on(path, sizeof path - 1);
+	fmt_str(&f, "/proc/self/task/");
+	fmt_u64(&f, (uint64_t)tid);
+	fmt_str(&f, "/syscall");
+	long n = sys_read_file(fmt_end(&f), text, sizeof text);
+	if (n <= 0) {
+		if (n == -EACCES || n == -EPERM || n == -ENOENT)
+			proc_unreadable = true;
+		return false;
+	}
+	/* "202 0xADDRESS …" while in futex(2); "running" otherwise. */
+	if (strncmp(text, "202 0x", 6) != 0)
+		return false;
+	uintptr_t v = 0;
+	for (const char *c = text + 6; *c && *c != ' '; c++)
+		v = v << 4 | (uintptr_t)(*c <= '9' ? *c - '0' : *c - 'a' + 10);
+	*addr = v;
+	return true;
+}
+
+struct sleepers {
+	struct thread *self;
+	bool patient;
+	bool all;
+	struct thread **t;
+	uint32_t *seq;
+	unsigned nr, room;
+};
+
+/* May it already have been woken, as far as records tell? */
+static bool maybe_woken(struct thread *u)
+{
+	const struct wait *w = &u->wait;
+	if (w->kind == WAIT_JOIN) {
+		struct thread_info *info = thread_by_id(w->target);
+		return !info || info->flags & THREAD_ENDED;
+	}
+	if (w->kind == WAIT_LOCK)
+		return false;
+	return atomic_load(&object_by_id(w->lock)->wakes) != w->wakes;
+}
+
+/* We have published our wait but do not sleep yet: would we, and would we wake somebody by it? */
+static bool self_passes(const struct thread *self)
+{
+	const struct wait *w = &self->wait;
+	return w->kind != WAIT_JOIN && w->kind != WAIT_COND &&
+	       eyes.passable((enum object_family)(w->lock >> OBJECT_FAMILY_SHIFT), w->addr);
+}
+
+static bool collect(struct thread *u, void *arg)
+{
+	struct sleepers *s = arg;
+	uint32_t seq = atomic_load(&u->wait.seq);
+	bool trusting = !s->patient || u == s->self;
+	if (!(seq & 1) || u->wait.timed || u->wait.reported || s->nr == s->room || (trusting && maybe_woken(u)))
+		return s->all = false;
+	/* A condition wait releases its mutex first. */
+	if (u->wait.kind == WAIT_LOCK && s->self->wait.kind == WAIT_COND && u->wait.lock == s->self->wait.mutex)
+		return s->all = false;
+	if (u == s->self && self_passes(u))
+		return s->all = false;
+	s->t[s->nr] = u;
+	s->seq[s->nr++] = seq;
+	return true;
+}
+
+/* All of them but ourselves in a futex call, in the wait we know of. */
+static bool kernel_agrees(const struct sleepers *s)
+{
+	uintptr_t addr;
+	for (unsigned i = 0; i < s->nr; i++)
+		if (s->t[i] != s->self && !waitfor_in_futex(s->t[i]->tid, &addr))
+			return false;
+	for (unsigned i = 0; i < s->nr; i++)
+		if (atomic_load(&s->t[i]->wait.seq) != s->seq[i])
+			return false;
+	return true;
+}
+
+/* A thread that no hook saw may be the one to wake us. Two links of the directory are its own. */
+static bool unknown_threads(void)
+{
+	struct stat st;
+	if (sys4(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &st, 0) != 0)
+		return true;
+	return st.st_nlink - 2 != thread_live();
+}
+
+/* Writable memory shared with others: somebody outside may post or unlock there. Our own journal does not count. */
+static bool shared_memory(void)
+{
+	size_t cap = 1 << 20;
+	char *text = arena_map(cap);
+	if (!text)
+		return true;
+	long n = sys_read_file("/proc/self/maps", text, cap);
+	bool found = n <= 0;
+	const char *own = journal_path();
+	for (char *line = text, *end; n > 0 && !found && *line; line = end + 1) {
+		end = strchr(line, '\n');
+		if (!end)
+			break;
+		*end = 0;
+		const char *perms = strchr(line, ' ');
+		const char *name = strchr(line, '/');
+		if (perms && perms[2] == 'w' && perms[4] == 's' && !(own && name && strcmp(name, own) == 0))
+			found = true;
+	}
+	arena_unmap(text, cap);
+	return found;
+}
+
+static void report(struct sleepers *s)
+{
+	struct finding_thread *parts = arena_calloc(s->nr, sizeof *parts);
+	if (!parts)
+		return;
+	bool outside = waitfor_outside || unknown_threads() || shared_memory();
+	for (unsigned i = 0; i < s->nr; i++) {
+		const struct wait *w = &s->t[i]->wait;
+		s->t[i]->wait.reported = true;
+		parts[i] = (struct finding_thread){
+			.thread = s->t[i]->id,
+			.role = "waiter",
+			.wants = true,
+			.want_lock = w->lock,
+			.want_thread = w->target,
+			.want_key = w->key,
+			.want_stack = w->stack,
+			.call = w->call,
+		};
+	}
+	struct finding f = {
+		.kind = KIND_STALL,
+		.grade = outside ? GRADE_ADVICE : -1,
+		.message = outside ? "every thread sleeps; only a signal, a timer or another process can wake them"
+				   : "every thread sleeps and nobody is left to wake them",
+		.thread = parts,
+		.nr_threads = s->nr,
+	};
+	emit_finding(&f);
+	arena_free(parts);
+	if (!outside)
+		waitfor_hang();
+}
+
+bool waitfor_stall(struct thread *t, bool patient)
+{
+	uint32_t live = thread_live();
+	if (t->wait.timed || atomic_load(&waitfor_nr_asleep) < live || proc_unreadable)
+		return false;
+	struct sleepers s = { .self = t, .patient = patient, .all = true, .room = live };
+	s.t = arena_malloc(live * sizeof *s.t);
+	s.seq = arena_malloc(live * sizeof *s.seq);
+	bool stalled = false;
+	if (s.t && s.seq) {
+		thread_each(collect, &s);
+		/* Twice, because "in a futex call" and "in this wait" are read one after the other. */
+		stalled = s.all && s.nr == thread_live() && kernel_agrees(&s) && kernel_agrees(&s);
+		if (stalled)
+			report(&s);
+		else if (proc_unreadable)
+			emit_note("/proc/self/task/*/syscall cannot be read: whether everything is asleep (stall) is not checked");
+	}
+	arena_free(s.t);
+	arena_free(s.seq);
+	return stalled;
+}

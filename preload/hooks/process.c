@@ -1,0 +1,135 @@
+/*
+ * process.c - Ends and beginnings of processes.
+ *
+ * vfork is not here: its child runs in our memory and would come back through a frame that its parent still needs. fork is
+ * seen by pthread_atfork (runtime.c), which also covers forks from inside libc. A vfork child that execs or exits comes by
+ * here with its parent's memory: it is told apart by its pid and passed through.
+ */
+#include "hooks/process.h"
+
+#include "base/sys.h"
+#include "hooks/interpose.h"
+
+#include <alloca.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct process_events process_events;
+
+static _Atomic bool first_thread_seen;
+
+void hook_before_first_thread(void)
+{
+	if (!atomic_exchange(&first_thread_seen, true) && process_events.first_thread)
+		process_events.first_thread();
+}
+
+static void ending(const char *reason)
+{
+	if (hook_thread() && process_events.ending)
+		process_events.ending(reason);
+}
+
+static int failed(int r)
+{
+	if (hook_thread() && process_events.going_on)
+		process_events.going_on();
+	return r;
+}
+
+INTERPOSE(int, execve, (const char *path, char *const argv[], char *const envp[]))
+{
+	ending("exec");
+	return failed(REAL(execve)(path, argv, envp));
+}
+
+INTERPOSE(int, execv, (const char *path, char *const argv[]))
+{
+	ending("exec");
+	return failed(REAL(execv)(path, argv));
+}
+
+INTERPOSE(int, execvp, (const char *file, char *const argv[]))
+{
+	ending("exec");
+	return failed(REAL(execvp)(file, argv));
+}
+
+INTERPOSE(int, execvpe, (const char *file, char *const argv[], char *const envp[]))
+{
+	ending("exec");
+	return failed(REAL(execvpe)(file, argv, envp));
+}
+
+INTERPOSE(int, fexecve, (int fd, char *const argv[], char *const envp[]))
+{
+	ending("exec");
+	return failed(REAL(fexecve)(fd, argv, envp));
+}
+
+/* The list forms call the vector forms inside libc, out of our sight; here the list is counted and copied, as libc does. */
+#define EXEC_LIST(after, call)                                                                                       \
+	do {                                                                                                         \
+		va_list ap;                                                                                          \
+		size_t n = 1;                                                                                        \
+		va_start(ap, arg);                                                                                   \
+		while (va_arg(ap, char *))                                                                           \
+			n++;                                                                                         \
+		va_end(ap);                                                                                          \
+		char **argv = alloca((n + 1) * sizeof *argv);                                                        \
+		argv[0] = (char *)(uintptr_t)arg;                                                                     \
+		va_start(ap, arg);                                                                                   \
+		for (size_t i = 1; i <= n; i++)                                                                      \
+			argv[i] = va_arg(ap, char *);                                                                \
+		after;                                                                                               \
+		va_end(ap);                                                                                          \
+		ending("exec");                                                                                      \
+		return failed(call);                                                                                 \
+	} while (0)
+
+INTERPOSE(int, execl, (const char *path, const char *arg, ...)) { EXEC_LIST((void)0, REAL(execv)(path, argv)); }
+INTERPOSE(int, execlp, (const char *file, const char *arg, ...)) { EXEC_LIST((void)0, REAL(execvp)(file, argv)); }
+
+INTERPOSE(int, execle, (const char *path, const char *arg, ...))
+{
+	char *const *envp;
+	EXEC_LIST(envp = va_arg(ap, char *const *), REAL(execve)(path, argv, envp));
+}
+
+INTERPOSE(int, posix_spawn,
+	  (pid_t *restrict pid, const char *restrict path, const posix_spawn_file_actions_t *restrict actions,
+	   const posix_spawnattr_t *restrict attr, char *const argv[restrict], char *const envp[restrict]))
+{
+	return REAL(posix_spawn)(pid, path, actions, attr, argv, envp);
+}
+
+INTERPOSE(int, posix_spawnp,
+	  (pid_t *restrict pid, const char *restrict file, const posix_spawn_file_actions_t *restrict actions,
+	   const posix_spawnattr_t *restrict attr, char *const argv[restrict], char *const envp[restrict]))
+{
+	return REAL(posix_spawnp)(pid, file, actions, attr, argv, envp);
+}
+
+INTERPOSE(void, _exit, (int status))
+{
+	ending("_exit");
+	REAL(_exit)(status);
+	__builtin_unreachable();
+}
+
+INTERPOSE(void, _Exit, (int status))
+{
+	ending("_exit");
+	REAL(_Exit)(status);
+	__builtin_unreachable();
+}
+
+INTERPOSE(void, abort, (void))
+{
+	ending("abort");
+	REAL(abort)();
+	__builtin_unreachable();
+}

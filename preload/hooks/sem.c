@@ -1,0 +1,141 @@
+/* sem.c - POSIX semaphores: waits are seen, posts wake. */
+#include "hooks/interpose.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdarg.h>
+#include <fcntl.h>
+#include <time.h>
+
+REAL_OF(sem_trywait);
+REAL_OF(sem_wait);
+REAL_OF(sem_timedwait);
+REAL_OF(sem_clockwait);
+
+/* The gate is shut: nothing but the call. */
+static COLD int sem_real_slow(sem_t *s);
+static COLD int sem_real_timed_slow(sem_t *s, const struct timespec *at);
+static COLD int sem_real_clock_slow(sem_t *s, clockid_t clock, const struct timespec *at);
+
+static int real_wait(sem_t *s, const struct limit *limit)
+{
+	if (!limit)
+		return real_sem_wait(s);
+	return limit->clock == LIMIT_DEFAULT ? real_sem_timedwait(s, limit->at) : real_sem_clockwait(s, limit->clock, limit->at);
+}
+
+static void over(struct thread **t)
+{
+	if (*t && tls.gate == 0)
+		wait_end(*t);
+}
+
+static int take(sem_t *s, const struct limit *limit, struct site site, const char *call)
+{
+	struct thread *t = hook_thread();
+	int saved = errno;
+	if (!t)
+		return limit ? limit->clock == LIMIT_DEFAULT ? sem_real_timed_slow(s, limit->at)
+							     : sem_real_clock_slow(s, limit->clock, limit->at)
+			     : sem_real_slow(s);
+	/* A cancellation point even when it need not wait; trywait is none (a loop of trywaits alone is never cancelled). */
+	pthread_testcancel();
+	if (real_sem_trywait(s) == 0)
+		return 0;
+	uint32_t id = object_here(t, (uintptr_t)s, FAMILY_SEM, site, false);
+	wait_publish(t, &(struct waiting){ .kind = WAIT_SEM, .family = FAMILY_SEM, .timed = limit != NULL, .lock = id,
+					   .addr = (uintptr_t)s, .stack = site_stack(t, site), .call = call });
+	struct thread *waiting __attribute__((cleanup(over))) = t;
+	errno = saved;
+	wait_look(t);
+	return real_wait(s, limit);
+}
+
+INTERPOSE(int, sem_wait, (sem_t *s)) { return take(s, NULL, SITE(), "sem_wait"); }
+
+INTERPOSE(int, sem_timedwait, (sem_t *restrict s, const struct timespec *restrict at))
+{
+	struct limit limit = { at, LIMIT_DEFAULT };
+	return take(s, &limit, SITE(), "sem_timedwait");
+}
+
+INTERPOSE(int, sem_clockwait, (sem_t *restrict s, clockid_t clock, const struct timespec *restrict at))
+{
+	struct limit limit = { at, clock };
+	return take(s, &limit, SITE(), "sem_clockwait");
+}
+
+INTERPOSE(int, sem_trywait, (sem_t *s)) { return REAL(sem_trywait)(s); }
+
+/* Async-signal-safe: nothing is registered here. The record first: the semaphore may be gone once its waiter runs. */
+INTERPOSE(int, sem_post, (sem_t *s))
+{
+	struct thread *t = hook_thread();
+	int r;
+	if (!t)
+		return REAL(sem_post)(s);
+	object_woken((uintptr_t)s, FAMILY_SEM);
+	r = REAL(sem_post)(s);
+	if (r != 0 && errno == EOVERFLOW) {
+		int saved = errno;
+		misuse_found(t, &(struct misuse){ .kind = KIND_SEM_MISUSE, .grade = -1, .call = "sem_post",
+						  .lock = object_find((uintptr_t)s, FAMILY_SEM), .error = "EOVERFLOW",
+						  .message = "its value would pass SEM_VALUE_MAX" },
+			     SITE());
+		errno = saved;
+	}
+	return r;
+}
+
+INTERPOSE(int, sem_init, (sem_t *s, int pshared, unsigned value))
+{
+	struct thread *t = hook_thread();
+	if (pshared)
+		outside_seen(OUTSIDE_SHARED);
+	if (t)
+		object_init_called(t, (uintptr_t)s, FAMILY_SEM, SITE(), "sem_init");
+	int r = REAL(sem_init)(s, pshared, value);
+	if (t && r == 0)
+		object_here(t, (uintptr_t)s, FAMILY_SEM, SITE(), true);
+	return r;
+}
+
+INTERPOSE(int, sem_destroy, (sem_t *s))
+{
+	struct thread *t = hook_thread();
+	if (t)
+		object_destroy_called(t, (uintptr_t)s, FAMILY_SEM, SITE(), "sem_destroy");
+	return REAL(sem_destroy)(s);
+}
+
+/* A named semaphore: whoever knows the name can post. */
+INTERPOSE(sem_t *, sem_open, (const char *name, int flags, ...))
+{
+	mode_t mode = 0;
+	unsigned value = 0;
+	if (flags & O_CREAT) {
+		va_list ap;
+		va_start(ap, flags);
+		mode = va_arg(ap, mode_t);
+		value = va_arg(ap, unsigned);
+		va_end(ap);
+	}
+	if (hook_thread())
+		outside_seen(OUTSIDE_SHARED);
+	return REAL(sem_open)(name, flags, mode, value);
+}
+
+INTERPOSE(int, sem_close, (sem_t *s))
+{
+	struct thread *t = hook_thread();
+	if (t)
+		memory_gone(t, (uintptr_t)s, sizeof *s, (struct site){ 0, 0 }, "sem_close");
+	return REAL(sem_close)(s);
+}
+
+INTERPOSE(int, sem_getvalue, (sem_t *restrict s, int *restrict value)) { return REAL(sem_getvalue)(s, value); }
+
+static int sem_real_slow(sem_t *s) { return REAL(sem_wait)(s); }
+static int sem_real_timed_slow(sem_t *s, const struct timespec *at) { return REAL(sem_timedwait)(s, at); }
+static int sem_real_clock_slow(sem_t *s, clockid_t clock, const struct timespec *at) { return REAL(sem_clockwait)(s, clock, at); }
