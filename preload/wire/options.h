@@ -61,6 +61,15 @@ int options_find(const char *key, size_t key_len, const char **nearest);
 /* Writes `value` escaped for a key=value:... list. Returns the length, 0 when it does not fit. */
 size_t options_escape(char *out, size_t cap, const char *value);
 
+/*
+ * Lists (PATH,...) keep their backslashes before ',' and '\' when they are parsed, since those tell a comma in a name
+ * from one between names. options_next takes the next name, unescaped and truncated to cap; false after the last.
+ * options_escape_row is exact for lists too, where options_escape would spoil a name that holds a comma.
+ */
+bool options_is_list(int row);
+bool options_next(const char **list, char *out, size_t cap);
+size_t options_escape_row(char *out, size_t cap, int row, const char *value);
+
 /* %p pid, %e program's base name, %% itself. Returns false when it does not fit. */
 bool options_expand(char *out, size_t cap, const char *pattern, int pid, const char *program);
 
