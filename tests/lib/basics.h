@@ -59,15 +59,16 @@ static inline void run_two(void *(*f)(void *), void *(*g)(void *))
 	finish(b);
 }
 
-/* An absolute time of that clock, in `ms` milliseconds. */
+/* An absolute time of that clock, in `ms` milliseconds; negative is in the past. */
 static inline struct timespec in_ms(clockid_t clock, long ms)
 {
 	struct timespec t;
+	long ns;
 
 	clock_gettime(clock, &t);
-	t.tv_nsec += ms % 1000 * 1000000;
-	t.tv_sec += ms / 1000 + t.tv_nsec / 1000000000;
-	t.tv_nsec %= 1000000000;
+	ns = t.tv_nsec + ms % 1000 * 1000000 + 1000000000; /* at least 0 */
+	t.tv_sec += ms / 1000 + ns / 1000000000 - 1;
+	t.tv_nsec = ns % 1000000000;
 	return t;
 }
 
