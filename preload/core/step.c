@@ -255,10 +255,22 @@ static enum went by_sigreturn(struct walk *w)
 	return WENT_OUT;
 }
 
+/* A return address that no call pushed, as makecontext puts the beginning of a function under a new stack. */
+static enum went by_first_row(struct walk *w, const struct cfi_fde *fde, const struct cfi_row *row)
+{
+	enum went went = by_row(w, fde, row);
+	return went == WENT_OUT && (w->exact || after_call(w->r[RA])) ? WENT_OUT : WENT_BOTTOM;
+}
+
 /* Generated code, and assembly without CFI. */
 static COLD enum went without_row(struct walk *w)
 {
 	uintptr_t sp = w->r[RSP], bp = w->r[RBP], ret, next;
+	struct cfi_fde fde;
+	struct cfi_row row;
+	const struct module *m = module_find(w->r[RA]);
+	if (!w->exact && m && rule_row(m, w->r[RA], &fde, &row) && fde.start == w->r[RA])
+		return by_first_row(w, &fde, &row);
 	if (is_sigreturn(w->r[RA]))
 		return by_sigreturn(w);
 	if (w->exact && word(w, sp, &ret) && after_call(ret)) {
@@ -267,8 +279,8 @@ static COLD enum went without_row(struct walk *w)
 		w->loose = false;
 		w->slot = sp;
 		w->r[RSP] = sp + 8;
-	} else if ((w->known & BIT(RBP)) && bp >= sp && bp % 8 == 0 && word(w, bp + 8, &ret) && word(w, bp, &next) &&
-		   (next == 0 || next > bp) && after_call(ret)) {
+	} else if ((w->known & BIT(RBP)) && bp >= sp && bp % 8 == 0 && bp - sp < 1u << 24 && word(w, bp + 8, &ret) &&
+		   word(w, bp, &next) && after_call(ret)) {
 		depends(w, BIT(RBP), 0);
 		w->slot = bp + 8;
 		w->from[RBP] = bp;
