@@ -26,8 +26,8 @@ endif
 PRELOAD_SRC := $(wildcard preload/*.c preload/*/*.c)
 PRELOAD_OBJ := $(PRELOAD_SRC:%.c=$(BUILD)/obj/%.o)
 PRELOAD_FLAGS := $(COMMON) -Ipreload -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-stack-protector -fno-plt \
-	-fcf-protection=none -fasynchronous-unwind-tables
-PRELOAD_LINK := -shared -Wl,-z,initfirst -Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete -Wl,--version-script=preload/libsnarl.map \
+	-fcf-protection=none -fasynchronous-unwind-tables -fno-tree-slp-vectorize
+PRELOAD_LINK := -shared -static-libgcc -Wl,-z,initfirst -Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete -Wl,--version-script=preload/libsnarl.map \
 	-Wl,-soname,libsnarl.so -Wl,--build-id -Wl,-z,defs
 
 # The same floors below hooks/, for unit tests, optionally with sanitizers.

@@ -364,15 +364,13 @@ static void cycle_found(const struct order_cycle *c)
 	arena_free(locks);
 }
 
-/* The main thread's stack: up from the lowest address its limit allows. */
-static void main_stack(uintptr_t *lo, uintptr_t *hi)
+/* The main thread's stack: frames lie below argv and envp, down to the lowest address its limit allows. */
+static void main_stack(uintptr_t top, uintptr_t *lo, uintptr_t *hi)
 {
-	extern void *__libc_stack_end;
 	struct rlimit limit = { 8u << 20, 0 };
 	sys4(SYS_prlimit64, 0, RLIMIT_STACK, NULL, &limit);
-	uintptr_t top = (uintptr_t)__libc_stack_end;
 	size_t bytes = limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > 1u << 30 ? 1u << 30 : limit.rlim_cur;
-	*hi = top + sizeof(void *);
+	*hi = top;
 	*lo = top > bytes ? top - bytes : 0;
 }
 
@@ -424,7 +422,6 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 {
 	uintptr_t lo, hi;
 	(void)argc;
-	(void)argv;
 	tls.inside = GATE_NEW | GATE_IN;
 	pid = sys_getpid();
 	notice_save();
@@ -439,7 +436,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 		if (module_by_id(i)->self && module_by_id(i)->path)
 			strncpy(library, module_by_id(i)->path, sizeof library - 1);
 	hook_resolve_all();
-	main_stack(&lo, &hi);
+	main_stack((uintptr_t)argv, &lo, &hi);
 	struct thread *t = thread_attach(NULL, (uintptr_t)pthread_self(), lo, hi);
 	if (!t) {
 		say("no memory; snarl stays off, the program runs without it", NULL, NULL);

@@ -120,6 +120,8 @@ struct thread_info *thread_new(uint32_t parent, uint32_t born_seg, uint32_t crea
 		info->flags = detached ? THREAD_DETACHED : 0;
 		info->next_joinable = joinable;
 		joinable = info;
+		/* Alive from here on: it may run before its creator does. */
+		atomic_fetch_add(&nr_live, 1);
 	}
 	spin_unlock(&lock);
 	return info;
@@ -138,6 +140,7 @@ void thread_unborn(struct thread_info *info)
 {
 	spin_lock(&lock);
 	info->flags |= THREAD_FAILED | THREAD_ENDED;
+	atomic_fetch_sub(&nr_live, 1);
 	unlink_joinable_locked(info);
 	spin_unlock(&lock);
 }
@@ -193,8 +196,10 @@ struct thread *thread_attach(struct thread_info *info, uintptr_t handle, uintptr
 	spin_lock(&lock);
 	if (!info) {
 		info = info_new_locked();
-		if (info)
+		if (info) {
 			info->flags = THREAD_UNSEEN;
+			atomic_fetch_add(&nr_live, 1);
+		}
 	}
 	struct thread *t = info ? slot_get_locked() : NULL;
 	if (t) {
@@ -217,7 +222,6 @@ struct thread *thread_attach(struct thread_info *info, uintptr_t handle, uintptr
 		if (live)
 			live->prev = t;
 		live = t;
-		atomic_fetch_add(&nr_live, 1);
 		tid_put(tid, t);
 		atomic_store_explicit(&info->live, t, memory_order_release);
 	}

@@ -124,7 +124,7 @@ void thread_drop_handle(struct thread_info *info);
 void thread_each(bool (*f)(struct thread *, void *), void *arg);
 
 uint32_t thread_count(void); /* ever */
-uint32_t thread_live(void);
+uint32_t thread_live(void);  /* now, those included that have been created and do not run yet */
 /* Reads the name of a thread of this process into out[16]. */
 void thread_name(int tid, char out[16]);
 

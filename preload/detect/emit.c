@@ -66,6 +66,12 @@ static void field_u(struct fmt *f, const char *name, uint64_t v)
 	fmt_u64(f, v);
 }
 
+/* Readers have no use for the family bits. */
+static void field_lock(struct fmt *f, const char *name, uint32_t id)
+{
+	field_u(f, name, id & ((1u << OBJECT_FAMILY_SHIFT) - 1));
+}
+
 static void field_s(struct fmt *f, const char *name, const char *v)
 {
 	fmt_str(f, name);
@@ -136,7 +142,7 @@ void emit_lock_line(struct object *o)
 	struct fmt f;
 	do {
 		f = line_start();
-		field_u(&f, "{\"type\":\"lock\",\"id\":", o->id);
+		field_lock(&f, "{\"type\":\"lock\",\"id\":", o->id);
 		field_s(&f, ",\"kind\":", lock_kind_facts[o->kind].slug);
 		fmt_str(&f, ",\"address\":\"0x");
 		fmt_hex(&f, o->addr);
@@ -164,7 +170,7 @@ void emit_lock_line(struct object *o)
 static void put_holds(struct fmt *f, const struct order_hold *h, unsigned nr)
 {
 	for (unsigned i = 0; i < nr; i++) {
-		field_u(f, i ? ",{\"lock\":" : "{\"lock\":", h[i].lock);
+		field_lock(f, i ? ",{\"lock\":" : "{\"lock\":", h[i].lock);
 		field_s(f, ",\"mode\":", mode_word(h[i].key));
 		field_u(f, ",\"stack\":", h[i].stack);
 		fmt_c(f, '}');
@@ -182,7 +188,7 @@ static void put_thread(struct fmt *f, const struct finding_thread *t)
 		if (t->want_thread)
 			field_u(f, "\"thread\":", t->want_thread);
 		else
-			field_u(f, "\"lock\":", t->want_lock);
+			field_lock(f, "\"lock\":", t->want_lock);
 		field_s(f, ",\"mode\":", mode_word(t->want_key));
 		field_s(f, ",\"how\":", how_word(t->want_key));
 		field_u(f, ",\"stack\":", t->want_stack);
@@ -215,7 +221,7 @@ static void put_finding(const struct finding *x, int grade, uint64_t print)
 			field_s(&f, ",\"error\":", x->error);
 		fmt_str(&f, ",\"locks\":[");
 		for (unsigned i = 0; i < x->nr_locks; i++)
-			field_u(&f, i ? "," : "", x->lock[i]);
+			field_lock(&f, i ? "," : "", x->lock[i]);
 		fmt_str(&f, "],\"threads\":[");
 		for (unsigned i = 0; i < x->nr_threads; i++) {
 			if (i)
@@ -358,7 +364,7 @@ static bool put_edge(const struct order_dep *d, void *arg)
 		field_u(&f, "{\"type\":\"edge\",\"id\":", nr_edges + 1);
 		field_u(&f, ",\"thread\":", d->thread);
 		field_u(&f, ",\"seg\":", d->seg);
-		field_u(&f, ",\"lock\":", d->lock);
+		field_lock(&f, ",\"lock\":", d->lock);
 		field_s(&f, ",\"mode\":", mode_word(d->key));
 		field_s(&f, ",\"how\":", how_word(d->key));
 		field_u(&f, ",\"stack\":", d->stack);

@@ -193,6 +193,15 @@ struct held *lock_held(struct thread *t, uintptr_t addr)
 	return NULL;
 }
 
+struct taking lock_refused_slow(struct thread *t, uintptr_t addr)
+{
+	struct held *h = &t->held[t->nr_held - 1];
+	struct taking k = { h->lock, h->stack, t->chain };
+	CHECK(h->addr == addr);
+	lock_gone(t, addr);
+	return k;
+}
+
 bool lock_gone_slow(struct thread *t, uintptr_t addr)
 {
 	uint32_t n = atomic_load_explicit(&t->nr_held, memory_order_relaxed);

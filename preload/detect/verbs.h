@@ -99,6 +99,18 @@ HOT void lock_got(struct thread *t, uintptr_t addr, enum object_family family, u
 	t->chain = k.chain;
 }
 
+/*
+ * The two above in one, before a real call that does not block: held already while it is being tried, so that nothing but the
+ * thread need be kept across the call. lock_refused takes it back.
+ * budget: 4 ns for the first lock, one cache line more for a nested one.
+ */
+HOT void lock_trying(struct thread *t, uintptr_t addr, enum object_family family, unsigned key, struct site site)
+{
+	lock_got(t, addr, family, key, lock_want(t, addr, family, key, site));
+}
+
+COLD struct taking lock_refused_slow(struct thread *t, uintptr_t addr);
+
 /* Before the real unlock. False: this thread does not hold it. */
 HOT bool lock_gone(struct thread *t, uintptr_t addr)
 {

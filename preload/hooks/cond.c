@@ -27,18 +27,18 @@ static void over(struct cond_call *c)
 /* The statement `call` waits; whatever way it is left, the mutex is ours again. */
 #define COND_WAIT(cond, m, is_timed, name, call)                                                                     \
 	do {                                                                                                         \
-		struct cond_call c_ __attribute__((cleanup(over))) = { .t = hook_thread(), .mutex = (uintptr_t)(m) }; \
+		struct cond_call c_ __attribute__((cleanup(over), unused)) = { .t = hook_thread(), .mutex = (uintptr_t)(m) }; \
 		if (c_.t)                                                                                            \
 			cond_wait_begin(c_.t, (uintptr_t)(cond), (uintptr_t)(m), is_timed, SITE(), name, &c_.pause);  \
 		return call;                                                                                         \
 	} while (0)
 
-INTERPOSE_AT(int, pthread_cond_wait, cond_wait, "@@GLIBC_2.3.2", "GLIBC_2.3.2", (pthread_cond_t *restrict c, pthread_mutex_t *restrict m))
+INTERPOSE_AT(int, pthread_cond_wait, cond_wait, "@@", "GLIBC_2.3.2", (pthread_cond_t *restrict c, pthread_mutex_t *restrict m))
 {
 	COND_WAIT(c, m, false, "pthread_cond_wait", REAL(cond_wait)(c, m));
 }
 
-INTERPOSE_AT(int, pthread_cond_timedwait, cond_timedwait, "@@GLIBC_2.3.2", "GLIBC_2.3.2",
+INTERPOSE_AT(int, pthread_cond_timedwait, cond_timedwait, "@@", "GLIBC_2.3.2",
 	     (pthread_cond_t *restrict c, pthread_mutex_t *restrict m, const struct timespec *restrict at))
 {
 	COND_WAIT(c, m, true, "pthread_cond_timedwait", REAL(cond_timedwait)(c, m, at));
@@ -70,19 +70,19 @@ static void signalled(void *cond, struct site site, const char *call)
 		     site);
 }
 
-INTERPOSE_AT(int, pthread_cond_signal, cond_signal, "@@GLIBC_2.3.2", "GLIBC_2.3.2", (pthread_cond_t *c))
+INTERPOSE_AT(int, pthread_cond_signal, cond_signal, "@@", "GLIBC_2.3.2", (pthread_cond_t *c))
 {
 	signalled(c, SITE(), "pthread_cond_signal");
 	return REAL(cond_signal)(c);
 }
 
-INTERPOSE_AT(int, pthread_cond_broadcast, cond_broadcast, "@@GLIBC_2.3.2", "GLIBC_2.3.2", (pthread_cond_t *c))
+INTERPOSE_AT(int, pthread_cond_broadcast, cond_broadcast, "@@", "GLIBC_2.3.2", (pthread_cond_t *c))
 {
 	signalled(c, SITE(), "pthread_cond_broadcast");
 	return REAL(cond_broadcast)(c);
 }
 
-INTERPOSE_AT(int, pthread_cond_init, cond_init, "@@GLIBC_2.3.2", "GLIBC_2.3.2",
+INTERPOSE_AT(int, pthread_cond_init, cond_init, "@@", "GLIBC_2.3.2",
 	     (pthread_cond_t *restrict c, const pthread_condattr_t *restrict attr))
 {
 	struct thread *t = hook_thread();
@@ -94,7 +94,7 @@ INTERPOSE_AT(int, pthread_cond_init, cond_init, "@@GLIBC_2.3.2", "GLIBC_2.3.2",
 	return r;
 }
 
-INTERPOSE_AT(int, pthread_cond_destroy, cond_destroy, "@@GLIBC_2.3.2", "GLIBC_2.3.2", (pthread_cond_t *c))
+INTERPOSE_AT(int, pthread_cond_destroy, cond_destroy, "@@", "GLIBC_2.3.2", (pthread_cond_t *c))
 {
 	struct thread *t = hook_thread();
 	if (t)
@@ -106,34 +106,34 @@ INTERPOSE_AT(int, pthread_cond_destroy, cond_destroy, "@@GLIBC_2.3.2", "GLIBC_2.
  * The old versions keep a pointer to a condition of libc's own: calls from programs of before 2003 pass through untouched.
  * source: glibc nptl/old_pthread_cond_*.c
  */
-INTERPOSE_AT(int, pthread_cond_wait, old_cond_wait, "@GLIBC_2.2.5", "GLIBC_2.2.5", (pthread_cond_t *restrict c, pthread_mutex_t *restrict m))
+INTERPOSE_AT(int, pthread_cond_wait, old_cond_wait, "@", "GLIBC_2.2.5", (pthread_cond_t *restrict c, pthread_mutex_t *restrict m))
 {
 	return REAL(old_cond_wait)(c, m);
 }
 
-INTERPOSE_AT(int, pthread_cond_timedwait, old_cond_timedwait, "@GLIBC_2.2.5", "GLIBC_2.2.5",
+INTERPOSE_AT(int, pthread_cond_timedwait, old_cond_timedwait, "@", "GLIBC_2.2.5",
 	     (pthread_cond_t *restrict c, pthread_mutex_t *restrict m, const struct timespec *restrict at))
 {
 	return REAL(old_cond_timedwait)(c, m, at);
 }
 
-INTERPOSE_AT(int, pthread_cond_signal, old_cond_signal, "@GLIBC_2.2.5", "GLIBC_2.2.5", (pthread_cond_t *c))
+INTERPOSE_AT(int, pthread_cond_signal, old_cond_signal, "@", "GLIBC_2.2.5", (pthread_cond_t *c))
 {
 	return REAL(old_cond_signal)(c);
 }
 
-INTERPOSE_AT(int, pthread_cond_broadcast, old_cond_broadcast, "@GLIBC_2.2.5", "GLIBC_2.2.5", (pthread_cond_t *c))
+INTERPOSE_AT(int, pthread_cond_broadcast, old_cond_broadcast, "@", "GLIBC_2.2.5", (pthread_cond_t *c))
 {
 	return REAL(old_cond_broadcast)(c);
 }
 
-INTERPOSE_AT(int, pthread_cond_init, old_cond_init, "@GLIBC_2.2.5", "GLIBC_2.2.5",
+INTERPOSE_AT(int, pthread_cond_init, old_cond_init, "@", "GLIBC_2.2.5",
 	     (pthread_cond_t *restrict c, const pthread_condattr_t *restrict attr))
 {
 	return REAL(old_cond_init)(c, attr);
 }
 
-INTERPOSE_AT(int, pthread_cond_destroy, old_cond_destroy, "@GLIBC_2.2.5", "GLIBC_2.2.5", (pthread_cond_t *c))
+INTERPOSE_AT(int, pthread_cond_destroy, old_cond_destroy, "@", "GLIBC_2.2.5", (pthread_cond_t *c))
 {
 	return REAL(old_cond_destroy)(c);
 }

@@ -46,10 +46,11 @@ static int block(struct thread *t, pthread_mutex_t *m, const struct limit *limit
 }
 
 /* The first try did not give it to us. */
-static COLD int take_slow(struct thread *t, pthread_mutex_t *m, const struct limit *limit, struct site site, struct taking k,
-			  int r, const char *call)
+static COLD int take_slow(pthread_mutex_t *m, const struct limit *limit, struct site site, int r, const char *call)
 {
+	struct thread *t = tls.thread;
 	unsigned key = limit ? ORDER_TIMED : ORDER_BLOCK;
+	struct taking k = lock_refused_slow(t, (uintptr_t)m);
 	if (r == EBUSY) {
 		wait_publish(t, &(struct waiting){ .kind = WAIT_LOCK, .family = FAMILY_MUTEX, .key = key, .timed = limit != NULL,
 						   .lock = k.lock, .addr = (uintptr_t)m, .stack = k.stack, .call = call });
@@ -110,12 +111,10 @@ HOT int take(pthread_mutex_t *m, const struct limit *limit, struct site site, co
 		return mutex_real_slow(m, limit);
 	if (unlikely(m->__data.__owner == t->tid))
 		return again_slow(t, m, limit, site, call);
-	unsigned key = limit ? ORDER_TIMED : ORDER_BLOCK;
-	struct taking k = lock_want(t, (uintptr_t)m, FAMILY_MUTEX, key, site);
+	lock_trying(t, (uintptr_t)m, FAMILY_MUTEX, limit ? ORDER_TIMED : ORDER_BLOCK, site);
 	int r = real_pthread_mutex_trylock(m);
 	if (unlikely(r))
-		return take_slow(t, m, limit, site, k, r, call);
-	lock_got(t, (uintptr_t)m, FAMILY_MUTEX, key, k);
+		return take_slow(m, limit, site, r, call);
 	return 0;
 }
 

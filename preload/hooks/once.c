@@ -32,7 +32,7 @@ static void run_init(void)
 {
 	struct thread *t = tls.thread;
 	struct once_frame *f = t->once_fn;
-	struct running r __attribute__((cleanup(left))) = { t, f->addr };
+	struct running r __attribute__((cleanup(left), unused)) = { t, f->addr };
 	wait_end(t); /* we are the one that runs it */
 	lock_got(t, f->addr, FAMILY_ONCE, ORDER_BLOCK, f->k);
 	t->once_fn = f->outer;
@@ -65,7 +65,7 @@ static int once(void *control, void (*init)(void), int (*call)(void *, void (*)(
 		return call(control, init);
 	}
 	struct once_frame f = { init, addr, k, t->once_fn };
-	struct once_call c __attribute__((cleanup(over))) = { t, t->once_fn };
+	struct once_call c __attribute__((cleanup(over), unused)) = { t, t->once_fn };
 	t->once_fn = &f;
 	struct thread *owner;
 	bool contended = lock_held_by_any(k.lock, &owner);

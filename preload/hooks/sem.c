@@ -46,7 +46,7 @@ static int take(sem_t *s, const struct limit *limit, struct site site, const cha
 	uint32_t id = object_here(t, (uintptr_t)s, FAMILY_SEM, site, false);
 	wait_publish(t, &(struct waiting){ .kind = WAIT_SEM, .family = FAMILY_SEM, .timed = limit != NULL, .lock = id,
 					   .addr = (uintptr_t)s, .stack = site_stack(t, site), .call = call });
-	struct thread *waiting __attribute__((cleanup(over))) = t;
+	struct thread *waiting __attribute__((cleanup(over), unused)) = t;
 	errno = saved;
 	wait_look(t);
 	return real_wait(s, limit);

@@ -157,7 +157,7 @@ static int join_slices(struct thread *t, pthread_t thread, void **value, int (*c
 
 #define JOIN(handle, is_timed, name, expression)                                                                     \
 	do {                                                                                                         \
-		struct joining j __attribute__((cleanup(over))) = { hook_thread(), NULL };                            \
+		struct joining j __attribute__((cleanup(over), unused)) = { hook_thread(), NULL };                            \
 		if (j.t)                                                                                             \
 			join_begin(&j, (uintptr_t)(handle), is_timed, SITE(), name);                                 \
 		int r_ = expression;                                                                                 \
