@@ -89,7 +89,7 @@ static bool remember_slots(struct stack_site *site, const struct step_frame *f, 
 				return false;
 			to->off = (int32_t)off;
 			/* A return address was read from there a moment ago, so it is mapped. */
-			__asm__("movq %1, %0" : "=r"(to->value) : "m"(*(const uintptr_t *)at[j]));
+			to->value = stack_word(at[j]);
 			if (j == 2 && to->value != f[i].pc)
 				return false;
 			to++;

@@ -33,6 +33,18 @@ struct stack_cache {
 	uint64_t misses;
 };
 
+/* Any word of the stack, which a sanitizer takes for somebody's red zone. */
+HOT uintptr_t stack_word(uintptr_t addr)
+{
+#ifdef SNARL_CHECK
+	uintptr_t v;
+	__asm__("movq %1, %0" : "=r"(v) : "m"(*(const uintptr_t *)addr));
+	return v;
+#else
+	return *(const uintptr_t *)addr;
+#endif
+}
+
 /* Hot half. pc: return address of the hook; cfa: the stack pointer just above it. 0: ask stack_capture_slow.
  * cost: 2 ns + about 0.5 ns a frame, no write. */
 HOT uint32_t stack_capture(const struct stack_cache *c, uintptr_t pc, uintptr_t cfa)
@@ -42,7 +54,7 @@ HOT uint32_t stack_capture(const struct stack_cache *c, uintptr_t pc, uintptr_t 
 		return 0;
 	const struct stack_slot *slot = s->slot;
 	for (uint32_t i = 0; i < s->nr; i++)
-		if (unlikely(*(const uintptr_t *)(cfa + slot[i].off) != slot[i].value))
+		if (unlikely(stack_word(cfa + (uintptr_t)(intptr_t)slot[i].off) != slot[i].value))
 			return 0;
 	return s->stack;
 }

@@ -119,7 +119,7 @@ static bool find_cfa(struct walk *w, const struct cfi_fde *fde, const struct cfi
 		}
 		*cfa = w->r[row->cfa_reg] + (uintptr_t)(intptr_t)row->cfa_value;
 		depends(w, BIT(row->cfa_reg), 0);
-		return *cfa > w->r[RSP];
+		return *cfa > w->r[RSP] || row->reg[RSP].how != CFI_UNSET; /* longjmp and its like go anywhere */
 	}
 	struct cfi_span bytes;
 	struct expr_env env = { w->r, w->known, word_for_expr, w, 0, 0 };
