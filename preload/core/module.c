@@ -26,14 +26,18 @@ struct record {
 };
 
 struct range {
-	uintptr_t lo, hi;
-	struct record *rec;
+	_Atomic uintptr_t lo, hi;
+	_Atomic(struct record *) rec;
 };
 
 struct table {
-	uint32_t nr, cap;     /* nr <= cap at any moment, also for a reader that was overtaken */
+	_Atomic uint32_t nr; /* nr <= cap at any moment, also for a reader that was overtaken */
+	uint32_t cap;
 	struct range range[]; /* sorted by lo */
 };
+
+#define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
+#define STORE(x, v) atomic_store_explicit(&(x), (v), memory_order_relaxed)
 
 /*
  * Readers take no lock, and a plug-in host may reload its libraries for weeks, so tables are recycled: the writer fills
@@ -77,16 +81,16 @@ const struct module *module_find(uintptr_t addr)
 		if (!t)
 			return NULL;
 		const struct range *base = t->range;
-		uint32_t n = t->nr;
+		uint32_t n = LOAD(t->nr);
 		struct record *found = NULL;
 		/* The last range that begins at or below addr. */
 		while (n > 1) {
 			uint32_t half = n / 2;
-			base = base[half].lo <= addr ? base + half : base;
+			base = LOAD(base[half].lo) <= addr ? base + half : base;
 			n -= half;
 		}
-		if (n && base->lo <= addr && addr < base->hi)
-			found = base->rec;
+		if (n && LOAD(base->lo) <= addr && addr < LOAD(base->hi))
+			found = LOAD(base->rec);
 		atomic_thread_fence(memory_order_acquire);
 		if (unlikely(atomic_load_explicit(&turn, memory_order_relaxed) != t0))
 			continue;
@@ -359,6 +363,13 @@ static int visit(struct dl_phdr_info *info, size_t bytes, void *arg)
 	return 0;
 }
 
+static void range_set(struct range *range, struct record *r)
+{
+	STORE(range->lo, r->m.lo);
+	STORE(range->hi, r->m.hi);
+	STORE(range->rec, r);
+}
+
 /* The present modules, sorted, into the table that is not live. */
 static void publish(void)
 {
@@ -379,11 +390,11 @@ static void publish(void)
 		if (atomic_load_explicit(&r->m.gone, memory_order_relaxed))
 			continue;
 		uint32_t i = nr++;
-		for (; i > 0 && t->range[i - 1].lo > r->m.lo; i--)
-			t->range[i] = t->range[i - 1];
-		t->range[i] = (struct range){ r->m.lo, r->m.hi, r };
+		for (; i > 0 && LOAD(t->range[i - 1].lo) > r->m.lo; i--)
+			range_set(&t->range[i], LOAD(t->range[i - 1].rec));
+		range_set(&t->range[i], r);
 	}
-	t->nr = nr;
+	STORE(t->nr, nr);
 	spare = atomic_exchange_explicit(&live, t, memory_order_acq_rel);
 	atomic_fetch_add_explicit(&turn, 1, memory_order_seq_cst);
 }
