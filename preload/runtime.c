@@ -216,6 +216,8 @@ static void end(const char *reason)
 	if (ended || sys_getpid() != pid)
 		return;
 	ended = true;
+	if (strcmp(reason, "exit") == 0)
+		leftovers(tls.thread);
 	if (journal_has_file() || journal_has_socket())
 		emit_end(reason);
 	journal_trim();

@@ -256,6 +256,13 @@ uint32_t object_at(uintptr_t addr)
 	return s && s->addr == addr ? s->id : 0;
 }
 
+uint32_t object_dead_at(uintptr_t addr)
+{
+	struct object_table *t = atomic_load_explicit(&object_table, memory_order_acquire);
+	struct object_slot *s = t ? slot_of(t, addr) : NULL;
+	return s && s->addr == addr && !s->id ? s->dead : 0;
+}
+
 void object_destroy(uint32_t id)
 {
 	spin_lock(&lock);

@@ -99,6 +99,9 @@ COLD uint32_t object_add(const struct object_news *n, uint32_t *old, uint32_t *d
 /* Any object there now, of whatever family; 0 none. */
 uint32_t object_at(uintptr_t addr);
 
+/* What was destroyed there and not replaced since; 0 nothing. Lock-free. */
+uint32_t object_dead_at(uintptr_t addr);
+
 /* It was destroyed: remembered as such at its address. */
 void object_destroy(uint32_t id);
 

@@ -198,6 +198,8 @@ struct thread *thread_attach(struct thread_info *info, uintptr_t handle, uintptr
 		info = info_new_locked();
 		if (info) {
 			info->flags = THREAD_UNSEEN;
+			info->next_joinable = joinable;
+			joinable = info;
 			atomic_fetch_add(&nr_live, 1);
 		}
 	}

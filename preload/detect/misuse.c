@@ -67,7 +67,13 @@ void object_init_called(struct thread *t, uintptr_t addr, enum object_family fam
 {
 	uint32_t old = object_at(addr), stack;
 	gate_shut();
-	if (old) {
+	if (old && family == FAMILY_BARRIER && old >> OBJECT_FAMILY_SHIFT == FAMILY_BARRIER && !waiter_of(old) &&
+	    object_by_id(old)->init_seen && object_by_id(old)->place == PLACE_STATIC)
+		/* Only where no allocator of the program's own can have handed the memory out anew. */
+		misuse_found(t, &(struct misuse){ .kind = KIND_BARRIER_MISUSE, .grade = -1, .call = call, .lock = old,
+						  .message = "it is initialised again without having been destroyed" },
+			     site);
+	else if (old) {
 		struct thread *holder = old >> OBJECT_FAMILY_SHIFT == (uint32_t)family ? holder_of(old, addr, &stack) : NULL;
 		struct thread *waiter = holder ? NULL : waiter_of(old);
 		if (holder)
@@ -160,7 +166,7 @@ void unlock_without_lock(struct thread *t, uintptr_t addr, enum object_family fa
 						  .call = call, .lock = lock, .other = holder ? holder->id : 0, .other_stack = stack,
 						  .message = "another thread holds it" },
 			     site);
-		if (holder && family != FAMILY_RWLOCK) {
+		if (holder) {
 			atomic_store(&holder->disowned, addr);
 			atomic_fetch_or(&holder->tls->poked, POKE_DISOWN);
 		}
@@ -187,4 +193,33 @@ void hang_on_itself(struct thread *t, uintptr_t addr, uint32_t lock, unsigned ke
 	if (!(key & ORDER_TIMED))
 		waitfor_hang();
 	gate_open();
+}
+
+void object_use_dead(struct thread *t, uintptr_t addr, enum object_family family, struct site site, const char *call)
+{
+	uint32_t dead = object_dead_at(addr);
+	if (dead && dead >> OBJECT_FAMILY_SHIFT == (uint32_t)family)
+		misuse_found(t, &(struct misuse){ .kind = KIND_USE_AFTER_DESTROY, .grade = -1, .call = call, .lock = dead,
+						  .message = "the object was destroyed before this call" },
+			     site);
+}
+
+void leftovers(struct thread *t)
+{
+	for (uint32_t n = t ? t->nr_held : 0; n-- > 0;) {
+		const struct held *h = &t->held[n];
+		struct order_hold hold = { h->lock, h->stack, h->key };
+		struct finding_thread who = { .thread = t->id, .role = "actor", .holds = &hold, .nr_holds = 1 };
+		emit_finding(&(struct finding){ .kind = KIND_EXIT_HOLDING, .grade = GRADE_ADVICE, .thread = &who, .nr_threads = 1,
+						.lock = &hold.lock, .nr_locks = 1, .message = "the process ends while holding it" });
+	}
+	for (uint32_t id = 1; id <= thread_count(); id++) {
+		const struct thread_info *i = thread_by_id(id);
+		struct finding_thread who = { .thread = id, .role = "actor", .stack = i->created };
+		if (!(i->flags & THREAD_ENDED) ||
+		    i->flags & (THREAD_JOINED | THREAD_DETACHED | THREAD_MAIN | THREAD_UNSEEN | THREAD_FAILED | THREAD_UNFORKED))
+			continue;
+		emit_finding(&(struct finding){ .kind = KIND_THREAD_LEAK, .grade = -1, .thread = &who, .nr_threads = 1,
+						.message = "it has ended, and nobody joined or detached it: its stack is kept" });
+	}
 }

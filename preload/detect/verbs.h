@@ -165,6 +165,10 @@ void object_destroy_called(struct thread *t, uintptr_t addr, enum object_family 
 			   const char *call);
 /* The destroy call failed: it lives. */
 void object_destroy_failed(struct thread *t, uintptr_t addr, enum object_family family, struct site site);
+/* Says so when what is used here was destroyed. Registers nothing: for calls that signal handlers may make. */
+void object_use_dead(struct thread *t, uintptr_t addr, enum object_family family, struct site site, const char *call);
+/* The process ends: what is left over. t: the thread that ends it. */
+void leftovers(struct thread *t);
 /* Memory is about to be freed or unmapped. site.pc 0: not worth a finding. */
 void memory_gone(struct thread *t, uintptr_t addr, size_t bytes, struct site site, const char *call);
 void memory_gone_slow(struct thread *t, uintptr_t addr, size_t bytes, struct site site, const char *call);

@@ -284,7 +284,7 @@ static void report_orphan(struct thread *t, uint32_t owner, uint32_t owner_stack
 	};
 	struct finding f = {
 		.kind = forked ? KIND_FORK_HELD : KIND_DEAD_OWNER,
-		.grade = w->timed ? GRADE_ADVICE : -1,
+		.grade = w->timed && !forked ? GRADE_ADVICE : -1,
 		.message = forked ? "waits for a lock that another thread held when this process was forked; that thread does not "
 				    "exist here"
 				  : "waits for a lock whose owner has ended without releasing it",

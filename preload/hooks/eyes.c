@@ -12,7 +12,7 @@
 
 #define MUTEX_TYPE 3
 #define MUTEX_DESTROYED (-1)
-#define MUTEX_INCONSISTENT 0x7fffffff
+#define MUTEX_NOTRECOVERABLE 0x7ffffffe /* and INCONSISTENT, one more: robust, no owner */
 #define SPIN_FREE 1
 
 static size_t bytes(enum object_family family)
@@ -40,7 +40,7 @@ static int owner_here(enum object_family family, uintptr_t addr)
 {
 	if (family == FAMILY_MUTEX) {
 		int owner = ((const volatile pthread_mutex_t *)addr)->__data.__owner;
-		return owner == MUTEX_INCONSISTENT ? 0 : owner;
+		return owner >= MUTEX_NOTRECOVERABLE ? 0 : owner;
 	}
 	if (family == FAMILY_RWLOCK)
 		return ((const volatile pthread_rwlock_t *)addr)->__data.__cur_writer;

@@ -13,6 +13,8 @@
 #include "base/compiler.h"
 #include "detect/verbs.h"
 
+#include <time.h>
+
 struct hook_row {
 	const char *name;
 	const char *version; /* NULL: the default one */
@@ -67,6 +69,15 @@ struct limit {
 	int clock; /* LIMIT_DEFAULT or a clockid_t */
 };
 #define LIMIT_DEFAULT (-1)
+
+/* Would libc refuse this limit before it looks at the object? Then trying first would hide its answer.
+ * source: glibc 2.36: sem and rwlock calls check clock and nanoseconds at once, mutex calls only the clock. */
+HOT bool limit_refused(const struct limit *l, bool nanoseconds)
+{
+	if (l->clock != LIMIT_DEFAULT && l->clock != CLOCK_REALTIME && l->clock != CLOCK_MONOTONIC)
+		return true;
+	return nanoseconds && (!l->at || l->at->tv_nsec < 0 || l->at->tv_nsec >= 1000000000);
+}
 
 /* Attaches the calling thread (info NULL: nobody saw it being created). NULL when snarl is off or short of memory. */
 struct thread *hook_attach(struct thread_info *info);

@@ -45,6 +45,16 @@ static int block(struct thread *t, pthread_mutex_t *m, const struct limit *limit
 	}
 }
 
+/* What the real call answered. */
+static int took(struct thread *t, pthread_mutex_t *m, unsigned key, struct taking k, int r, struct site site, const char *call)
+{
+	if (r == 0 || r == EOWNERDEAD)
+		lock_got(t, (uintptr_t)m, FAMILY_MUTEX, key, k);
+	else if (r != ETIMEDOUT && m->__data.__kind != KIND_DESTROYED) /* use after destroy has been said by lock_want */
+		hook_call_failed(t, (uintptr_t)m, FAMILY_MUTEX, r, site, call);
+	return r;
+}
+
 /* The first try did not give it to us. */
 static COLD int take_slow(pthread_mutex_t *m, const struct limit *limit, struct site site, int r, const char *call)
 {
@@ -64,11 +74,7 @@ static COLD int take_slow(pthread_mutex_t *m, const struct limit *limit, struct 
 		/* The blocking call knows best what is wrong with it. */
 		r = real_take(m, limit);
 	}
-	if (r == 0 || r == EOWNERDEAD)
-		lock_got(t, (uintptr_t)m, FAMILY_MUTEX, key, k);
-	else if (r != ETIMEDOUT && m->__data.__kind != KIND_DESTROYED) /* use after destroy has been said by lock_want */
-		hook_call_failed(t, (uintptr_t)m, FAMILY_MUTEX, r, site, call);
-	return r;
+	return took(t, m, key, k, r, site, call);
 }
 
 /* It is ours already. */
@@ -104,13 +110,33 @@ static COLD int again_slow(struct thread *t, pthread_mutex_t *m, const struct li
 	return r;
 }
 
+/*
+ * Ours already, robust, or with an impossible limit: everything that does not begin with a try. A robust mutex that is lost for
+ * good must not be tried: glibc's trylock keeps the lock word then (2.36), and the call after it would wait for itself.
+ */
+static COLD int odd_slow(struct thread *t, pthread_mutex_t *m, const struct limit *limit, struct site site, const char *call)
+{
+	unsigned key = limit ? ORDER_TIMED : ORDER_BLOCK;
+	if (m->__data.__owner == t->tid)
+		return again_slow(t, m, limit, site, call);
+	struct taking k = lock_want(t, (uintptr_t)m, FAMILY_MUTEX, key, site);
+	bool waits = eyes.owner_here(FAMILY_MUTEX, (uintptr_t)m) != 0;
+	if (waits)
+		wait_begin(t, &(struct waiting){ .kind = WAIT_LOCK, .family = FAMILY_MUTEX, .key = key, .timed = limit != NULL,
+						 .lock = k.lock, .addr = (uintptr_t)m, .stack = k.stack, .call = call });
+	int r = real_take(m, limit);
+	if (waits)
+		wait_end(t);
+	return took(t, m, key, k, r, site, call);
+}
+
 HOT int take(pthread_mutex_t *m, const struct limit *limit, struct site site, const char *call)
 {
 	struct thread *t = hook_thread();
 	if (unlikely(!t))
 		return mutex_real_slow(m, limit);
-	if (unlikely(m->__data.__owner == t->tid))
-		return again_slow(t, m, limit, site, call);
+	if (unlikely(m->__data.__owner == t->tid || m->__data.__kind & KIND_ROBUST || (limit && limit_refused(limit, false))))
+		return odd_slow(t, m, limit, site, call);
 	lock_trying(t, (uintptr_t)m, FAMILY_MUTEX, limit ? ORDER_TIMED : ORDER_BLOCK, site);
 	int r = real_pthread_mutex_trylock(m);
 	if (unlikely(r))

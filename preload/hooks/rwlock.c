@@ -67,6 +67,15 @@ static COLD int take_slow(struct thread *t, pthread_rwlock_t *l, unsigned key, c
 	return r;
 }
 
+static COLD int refused_slow(struct thread *t, pthread_rwlock_t *l, unsigned mode, const struct limit *limit, struct site site,
+			     const char *call)
+{
+	int r = real_take(l, mode & ORDER_READ, limit);
+	if (r)
+		hook_call_failed(t, (uintptr_t)l, FAMILY_RWLOCK, r, site, call);
+	return r;
+}
+
 /* This thread reads it already: no new order, one more to release. */
 static COLD int read_again_slow(struct thread *t, pthread_rwlock_t *l, const struct limit *limit, struct held *h)
 {
@@ -85,6 +94,8 @@ HOT int take(pthread_rwlock_t *l, unsigned mode, const struct limit *limit, stru
 	if (unlikely(!t))
 		return real_slow(l, mode & ORDER_READ, limit);
 	unsigned key = mode | (limit ? ORDER_TIMED : ORDER_BLOCK);
+	if (limit && unlikely(limit_refused(limit, true)))
+		return refused_slow(t, l, mode, limit, site, call);
 	for (uint32_t n = t->nr_held; n-- > 0;)
 		if (unlikely(t->held[n].addr == (uintptr_t)l && mode & t->held[n].key & ORDER_READ))
 			return read_again_slow(t, l, limit, &t->held[n]);

@@ -39,6 +39,8 @@ static int take(sem_t *s, const struct limit *limit, struct site site, const cha
 		return limit ? limit->clock == LIMIT_DEFAULT ? sem_real_timed_slow(s, limit->at)
 							     : sem_real_clock_slow(s, limit->clock, limit->at)
 			     : sem_real_slow(s);
+	if (limit && limit_refused(limit, true))
+		return real_wait(s, limit);
 	/* A cancellation point even when it need not wait; trywait is none (a loop of trywaits alone is never cancelled). */
 	pthread_testcancel();
 	if (real_sem_trywait(s) == 0)
@@ -66,7 +68,13 @@ INTERPOSE(int, sem_clockwait, (sem_t *restrict s, clockid_t clock, const struct 
 	return take(s, &limit, SITE(), "sem_clockwait");
 }
 
-INTERPOSE(int, sem_trywait, (sem_t *s)) { return REAL(sem_trywait)(s); }
+INTERPOSE(int, sem_trywait, (sem_t *s))
+{
+	struct thread *t = hook_thread();
+	if (t)
+		object_use_dead(t, (uintptr_t)s, FAMILY_SEM, SITE(), "sem_trywait");
+	return REAL(sem_trywait)(s);
+}
 
 /* Async-signal-safe: nothing is registered here. The record first: the semaphore may be gone once its waiter runs. */
 INTERPOSE(int, sem_post, (sem_t *s))
@@ -76,6 +84,7 @@ INTERPOSE(int, sem_post, (sem_t *s))
 	if (!t)
 		return REAL(sem_post)(s);
 	object_woken((uintptr_t)s, FAMILY_SEM);
+	object_use_dead(t, (uintptr_t)s, FAMILY_SEM, SITE(), "sem_post");
 	r = REAL(sem_post)(s);
 	if (r != 0 && errno == EOVERFLOW) {
 		int saved = errno;

@@ -31,6 +31,7 @@ static void at_exit(void *arg)
 	struct thread *t = arg;
 	if (tls.thread != t || tls.inside & GATE_DEAD)
 		return;
+	hook_thread(); /* what others have told us meanwhile */
 	if (++t->exit_rounds < PTHREAD_DESTRUCTOR_ITERATIONS && pthread_setspecific(exit_key, t) == 0)
 		return;
 	tls.inside = GATE_DEAD;
@@ -138,8 +139,11 @@ static void join_begin(struct joining *j, uintptr_t handle, bool timed, struct s
 								: child->live == j->t	       ? "a thread joins itself"
 											       : "the thread is detached" },
 			     site);
-	wait_begin(j->t, &(struct waiting){ .kind = WAIT_JOIN, .timed = timed, .target = j->child ? j->child->id : 0,
-					    .stack = site_stack(j->t, site), .call = call });
+	if (child && !joined && child->live == j->t)
+		j->child = NULL; /* refused: it will not wait */
+	else
+		wait_begin(j->t, &(struct waiting){ .kind = WAIT_JOIN, .timed = timed, .target = j->child ? j->child->id : 0,
+						    .stack = site_stack(j->t, site), .call = call });
 }
 
 /* Joins in slices, as in mutex.c; a cancellation point all the while, as the call itself. */
