@@ -1,0 +1,3 @@
+# needs: curl
+echo content >f
+curl -s "file://$PWD/f"; curl --version | head -1; curl -sS http://127.0.0.1:1/
