@@ -29,6 +29,10 @@ bool journal_line(const char *line, size_t len);
 
 uint64_t journal_lost(void); /* lines */
 
+/* Makes sure of room for `bytes` more now. Growing needs the path: to be called before the program gives up what reaches it
+ * (chroot, setuid, a sandbox). False when there is no room. */
+bool journal_ahead(size_t bytes);
+
 /* Cuts the unused tail off. After it, lines are still accepted (the file grows again). */
 void journal_trim(void);
 /* Trims and closes the socket side (the reporter then sees the end). */
