@@ -412,7 +412,7 @@ static void start_floors(void)
 	object_start();
 	thread_start();
 	hook_eyes_start();
-	emit_before_first(first_finding);
+	emit_before_first(first_finding, options.verbose);
 	waitfor_on_hang(hang);
 	order_on_cycle(cycle_found);
 	order_on_question(reader_blocks_reader);

@@ -21,7 +21,7 @@
 
 static struct spin lock = SPIN_INIT(RANK_EMIT);
 static void (*before_first)(void);
-static bool first_done;
+static bool first_done, advice_counts;
 static _Atomic uint64_t count[NR_GRADES];
 static uint32_t nr_findings, nr_edges;
 static uint64_t seen[SEEN]; /* fingerprints, open addressing; full: everything counts as new no more */
@@ -271,6 +271,11 @@ bool emit_finding(const struct finding *x)
 {
 	uint64_t print = fingerprint_of(x);
 	int grade = x->grade >= 0 ? x->grade : (int)kind_facts[x->kind].grade;
+	/* Advice alone wakes nobody: without a journal it waits for a finding worth reading. */
+	if (grade == GRADE_ADVICE && !advice_counts && !journal_has_file() && !journal_has_socket()) {
+		atomic_fetch_add(&count[grade], 1);
+		return true;
+	}
 	spin_lock(&lock);
 	bool fresh = remember(print);
 	if (!fresh)
@@ -291,7 +296,11 @@ bool emit_finding(const struct finding *x)
 	return true;
 }
 
-void emit_before_first(void (*f)(void)) { before_first = f; }
+void emit_before_first(void (*f)(void), bool advice_too)
+{
+	before_first = f;
+	advice_counts = advice_too;
+}
 
 void emit_header(int pid, int ppid, const char *exe, const char *args, size_t args_len, const char *options)
 {

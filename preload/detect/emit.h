@@ -37,8 +37,8 @@ struct finding {
 /* Writes it unless the same (fingerprint) was written before. Returns whether it was new. */
 bool emit_finding(const struct finding *f);
 
-/* Before the first finding: the runtime makes sure that somebody listens. */
-void emit_before_first(void (*f)(void));
+/* Before the first finding: the runtime makes sure that somebody listens. advice_too: mere advice is worth it. */
+void emit_before_first(void (*f)(void), bool advice_too);
 
 /* The header line of a section. args: NUL-separated, as in /proc/self/cmdline. */
 void emit_header(int pid, int ppid, const char *exe, const char *args, size_t args_len, const char *options);

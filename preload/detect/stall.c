@@ -75,6 +75,9 @@ static bool maybe_woken(struct thread *u)
 static bool self_passes(const struct thread *self)
 {
 	const struct wait *w = &self->wait;
+	/* Whose owner died is passed on to the next who asks. */
+	if (w->lock && object_by_id(w->lock)->attrs & OBJECT_ROBUST)
+		return true;
 	return w->kind != WAIT_JOIN && w->kind != WAIT_COND &&
 	       eyes.passable((enum object_family)(w->lock >> OBJECT_FAMILY_SHIFT), w->addr);
 }
