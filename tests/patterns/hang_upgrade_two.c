@@ -1,4 +1,4 @@
-/* EXPECT: lock-upgrade:confirmed|deadlock:confirmed [self-deadlock] [lock-upgrade] [deadlock]; hangs */
+/* EXPECT: lock-upgrade:confirmed|deadlock:confirmed+ [self-deadlock] [lock-upgrade] [deadlock]; hangs */
 /* Two readers of one lock both want to write it: each waits for the other to stop reading, and for itself. */
 #include "basics.h"
 #include "invisible.h"

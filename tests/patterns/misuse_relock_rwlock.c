@@ -1,4 +1,4 @@
-/* EXPECT: relock:confirmed */
+/* EXPECT: relock:confirmed+ */
 /* A write lock taken again by its holder, for writing and for reading: glibc says EDEADLK. */
 #include "basics.h"
 
