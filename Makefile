@@ -14,7 +14,7 @@ WERROR ?= -Werror
 
 CFLAGS ?= -O2 -g
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(WERROR)
-COMMON := -std=gnu11 $(WARN) -D_GNU_SOURCE -fno-omit-frame-pointer -fexceptions
+COMMON := -std=gnu11 $(WARN) -D_GNU_SOURCE -fexceptions
 ifeq ($(CHECK),1)
 COMMON += -DSNARL_CHECK
 endif

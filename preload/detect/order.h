@@ -112,6 +112,7 @@ struct order_stats {
 	uint64_t cycles;  /* reported */
 	uint64_t dropped; /* for want of memory */
 	uint64_t cut;     /* searches given up at their budget */
+	uint64_t merged;  /* occurrences that made room for another thread's, of more than 32 */
 };
 void order_stats(struct order_stats *out);
 

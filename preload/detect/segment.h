@@ -18,6 +18,16 @@ void segment_joined(uint32_t child, uint32_t joiner, uint32_t seg);
  * cost: a search over births and joins; slow paths only. locks: RANK_SEGMENT. */
 bool segment_ordered(uint32_t thread_a, uint32_t seg_a, uint32_t thread_b, uint32_t seg_b);
 
+/* Has somebody joined it? */
+bool segment_is_joined(uint32_t thread);
+
+/* In a forked child, after segment_fork_child: `thread` is all that is left and in segment `seg` (one more than before the fork)
+ * from now on. Nothing of before can meet anything of after: the other threads are not in this process. */
+void segment_forked(uint32_t thread, uint32_t seg);
+
+/* Births and joins lost for want of memory: what they ordered counts as overlapping. */
+uint64_t segment_dropped(void);
+
 void segment_fork_child(void);
 
 #endif

@@ -170,7 +170,9 @@ struct taking lock_want_slow(struct thread *t, uintptr_t addr, enum object_famil
 		struct order_hold here[HOLDS_HERE];
 		uint32_t nr, chain = t->chain, next = 0;
 		struct order_hold *h = holds_of(t, here, &nr);
-		if (chain == CHAIN_UNSET && nr)
+		if (chain == CHAIN_UNSET && nr == 1) /* through the cache, where the hot half looks */
+			chain = order_next_slow(order_cache_of(t), t->id, t->seg, 0, NULL, 0, h[0].lock, h[0].key, h[0].stack);
+		else if (chain == CHAIN_UNSET && nr)
 			chain = order_rebuild(h, nr);
 		t->chain = chain ? chain : CHAIN_UNSET;
 		if (chain && nr)

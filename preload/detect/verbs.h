@@ -109,6 +109,47 @@ HOT void lock_trying(struct thread *t, uintptr_t addr, enum object_family family
 	lock_got(t, addr, family, key, lock_want(t, addr, family, key, site));
 }
 
+/*
+ * The same where everything is known already; false, and nothing done, where it is not. No call at all: what needs one is
+ * left to a slow twin of the hook, entered by a jump, so that the hot one need not keep anything for it.
+ */
+HOT bool lock_trying_known(struct thread *t, uintptr_t addr, enum object_family family, unsigned key, struct site site)
+{
+	uint32_t n = atomic_load_explicit(&t->nr_held, memory_order_relaxed), next = CHAIN_UNSET;
+	uint32_t stack = stack_capture(&t->stacks, site.pc, site.cfa);
+	if (unlikely(!stack || n == t->room || site.cfa > t->stack_objects))
+		return false;
+	uint32_t lock = object_find(addr, family);
+	if (unlikely(!lock))
+		return false;
+	if (n) {
+		uint32_t chain = t->chain;
+		if (chain == CHAIN_UNSET) { /* a first lock's chain is not looked up before it is asked for */
+			if (unlikely(n > 1))
+				return false;
+			chain = order_next(order_cache_of(t), 0, t->held[0].lock, t->held[0].key, t->seg);
+			if (unlikely(!chain))
+				return false;
+			t->chain = chain;
+		}
+		next = order_next(order_cache_of(t), chain, lock, key, t->seg);
+		if (unlikely(!next))
+			return false;
+	}
+	struct held *h = &t->held[n];
+	atomic_store_explicit(&t->nr_held, n + 1, memory_order_relaxed);
+	__asm__ volatile("" ::: "memory");
+	h->addr = addr;
+	h->lock = lock;
+	h->stack = stack;
+	h->below = t->chain;
+	h->count = 1;
+	h->key = (uint8_t)key;
+	h->family = (uint8_t)family;
+	t->chain = next;
+	return true;
+}
+
 COLD struct taking lock_refused_slow(struct thread *t, uintptr_t addr);
 
 /* Before the real unlock. False: this thread does not hold it. */

@@ -130,7 +130,7 @@ static COLD int odd_slow(struct thread *t, pthread_mutex_t *m, const struct limi
 	return took(t, m, key, k, r, site, call);
 }
 
-HOT int take(pthread_mutex_t *m, const struct limit *limit, struct site site, const char *call)
+static int take(pthread_mutex_t *m, const struct limit *limit, struct site site, const char *call)
 {
 	struct thread *t = hook_thread();
 	if (unlikely(!t))
@@ -157,7 +157,7 @@ static COLD int release_slow(struct thread *t, pthread_mutex_t *m, bool held, st
 	return real_pthread_mutex_unlock(m);
 }
 
-HOT int release(pthread_mutex_t *m, struct site site, const char *call)
+static int release(pthread_mutex_t *m, struct site site, const char *call)
 {
 	struct thread *t = hook_thread();
 	if (unlikely(!t))
@@ -166,6 +166,31 @@ HOT int release(pthread_mutex_t *m, struct site site, const char *call)
 	if (unlikely(!held || m->__data.__kind & KIND_ROBUST))
 		return release_slow(t, m, held, site, call);
 	return real_pthread_mutex_unlock(m);
+}
+
+/*
+ * The hot halves of lock and unlock. What they cannot do at once they leave to their slow twin by a jump with the same
+ * arguments: so the twin's own return address is the program's, and nothing need be kept across the real call but the mutex.
+ */
+HOT bool try_known(pthread_mutex_t *m, struct site site)
+{
+	struct thread *t = tls.thread;
+	return likely(tls.gate == 0) && likely(!(m->__data.__kind & KIND_ROBUST) && m->__data.__owner != t->tid) &&
+	       likely(lock_trying_known(t, (uintptr_t)m, FAMILY_MUTEX, ORDER_BLOCK, site));
+}
+
+HOT bool release_known(pthread_mutex_t *m)
+{
+	struct thread *t = tls.thread;
+	if (unlikely(tls.gate))
+		return false;
+	uint32_t n = atomic_load_explicit(&t->nr_held, memory_order_relaxed);
+	const struct held *h = &t->held[n - 1];
+	if (unlikely(!n || h->addr != (uintptr_t)m || h->count != 1 || m->__data.__kind & KIND_ROBUST))
+		return false;
+	t->chain = h->below;
+	atomic_store_explicit(&t->nr_held, n - 1, memory_order_relaxed);
+	return true;
 }
 
 static COLD int try_slow(struct thread *t, pthread_mutex_t *m, int r, struct site site, const char *call)
@@ -195,9 +220,27 @@ HOT int try_take(pthread_mutex_t *m, struct site site, const char *call)
 	return 0;
 }
 
-INTERPOSE(int, pthread_mutex_lock, (pthread_mutex_t *m)) { return take(m, NULL, SITE(), "pthread_mutex_lock"); }
+static COLD int lock_slow(pthread_mutex_t *m) { return take(m, NULL, SITE(), "pthread_mutex_lock"); }
+static COLD int contended_slow(pthread_mutex_t *m) { return take_slow(m, NULL, SITE(), EBUSY, "pthread_mutex_lock"); }
+static COLD int unlock_slow(pthread_mutex_t *m) { return release(m, SITE(), "pthread_mutex_unlock"); }
+
+INTERPOSE(int, pthread_mutex_lock, (pthread_mutex_t *m))
+{
+	if (unlikely(!try_known(m, SITE())))
+		return lock_slow(m);
+	if (unlikely(real_pthread_mutex_trylock(m)))
+		return contended_slow(m);
+	return 0;
+}
+
+INTERPOSE(int, pthread_mutex_unlock, (pthread_mutex_t *m))
+{
+	if (unlikely(!release_known(m)))
+		return unlock_slow(m);
+	return real_pthread_mutex_unlock(m);
+}
+
 INTERPOSE(int, pthread_mutex_trylock, (pthread_mutex_t *m)) { return try_take(m, SITE(), "pthread_mutex_trylock"); }
-INTERPOSE(int, pthread_mutex_unlock, (pthread_mutex_t *m)) { return release(m, SITE(), "pthread_mutex_unlock"); }
 
 INTERPOSE(int, pthread_mutex_timedlock, (pthread_mutex_t *m, const struct timespec *at))
 {
