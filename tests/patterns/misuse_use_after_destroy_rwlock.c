@@ -1,4 +1,4 @@
-/* EXPECT: use-after-destroy:confirmed */
+/* EXPECT: use-after-destroy:confirmed+ */
 /* A read-write lock used after it was destroyed; glibc does not notice. */
 #include "basics.h"
 
