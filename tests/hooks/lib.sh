@@ -30,11 +30,11 @@ same() {
 	if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1: expected '$2', got '$3'"; fi
 }
 
-# preloaded OPTIONS COMMAND...
+# preloaded OPTIONS COMMAND... for at most 30 s; timeout and env are not preloaded themselves.
 preloaded() {
 	preloaded_options=$1
 	shift
-	SNARL_OPTIONS=$preloaded_options LD_PRELOAD=$lib "$@"
+	timeout 30 env SNARL_OPTIONS="$preloaded_options" LD_PRELOAD="$lib" "$@"
 }
 
 # lines FILE: the JSON objects in a journal, one a line; a torn tail and NUL bytes are left out.

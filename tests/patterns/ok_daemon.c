@@ -1,4 +1,4 @@
-/* EXPECT: nothing */
+/* EXPECT: nothing [stall:advice] */
 /* A daemon: everybody sleeps until the SIGTERM handler posts. Somebody outside can wake it, so it is no stall. */
 #include "basics.h"
 #include "invisible.h"

@@ -1,4 +1,4 @@
-/* EXPECT: nothing */
+/* EXPECT: nothing [stall:advice] */
 /* Process-shared mutexes across fork, same order in both processes; one is released only after the other process waits.
  */
 #include "basics.h"

@@ -1,4 +1,4 @@
-/* EXPECT: nothing */
+/* EXPECT: nothing [stall:advice] */
 /* Everybody sleeps on locks but one, who waits for a signal with sigwait, and one who reads a pipe: both come from
  * outside. */
 #include "basics.h"
