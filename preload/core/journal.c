@@ -42,7 +42,6 @@ static size_t next_size = FIRST_WINDOW;
 static struct window *pool;
 static size_t nr_pool;
 
-static int pid;            /* whose memory process_vm_writev writes: ours */
 static _Atomic bool plain; /* it is not to be had; store like anybody */
 
 static struct spin tee_lock = SPIN_INIT(RANK_JOURNAL);
@@ -192,7 +191,7 @@ static COLD bool window_next(struct window *seen, size_t len)
 
 /*
  * The newline first and the first byte last: a line that is cut short by death begins with a NUL and ends at its end.
- * The kernel does the storing, because it answers EFAULT where we would get SIGBUS: somebody emptied the file, or the
+ * By our own thread id: the process's is gone once its first thread has ended. The kernel does the storing, because it answers EFAULT where we would get SIGBUS: somebody emptied the file, or the
  * file system had promised blocks that it does not have.
  */
 static bool store(struct window *w, size_t at, const char *line, size_t len)
@@ -203,7 +202,7 @@ static bool store(struct window *w, size_t at, const char *line, size_t len)
 					 { (char *)line + 1, len - 2 },
 					 { (char *)line, 1 } };
 		struct iovec dest[3] = { { to + len - 1, 1 }, { to + 1, len - 2 }, { to, 1 } };
-		long n = sys6(SYS_process_vm_writev, pid, (long)from, 3, (long)dest, 3, 0);
+		long n = sys6(SYS_process_vm_writev, sys_gettid(), (long)from, 3, (long)dest, 3, 0);
 		if (n == (long)len)
 			return true;
 		if (n != -ENOSYS && n != -EPERM)
@@ -403,7 +402,6 @@ const char *journal_open(const char *path)
 	/* Nobody else writes at this moment. The mappings go, because their flock would make us avoid ourselves. */
 	drop_windows();
 	watch_for_forks();
-	pid = sys_getpid();
 	int fd = journal_file_claim(&file, path);
 	if (fd < 0)
 		return sentence(file.path[0] == '/' ? file.path : path, fd);

@@ -44,7 +44,7 @@ bool step_probe(uintptr_t addr, uintptr_t *value)
 {
 	uintptr_t v;
 	struct iovec to = { &v, sizeof(v) }, in = { (void *)addr, sizeof(v) };
-	long got = sys6(SYS_process_vm_readv, sys_getpid(), (long)&to, 1, (long)&in, 1, 0);
+	long got = sys6(SYS_process_vm_readv, sys_gettid(), (long)&to, 1, (long)&in, 1, 0);
 	if (got < 0 && got != -EFAULT) { /* forbidden here (seccomp, old container runtimes) */
 		if (!step_readable(addr) || !step_readable(addr + 7))
 			return false;

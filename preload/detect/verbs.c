@@ -187,6 +187,15 @@ struct taking lock_want_slow(struct thread *t, uintptr_t addr, enum object_famil
 	return k;
 }
 
+void lock_note_first(struct thread *t, struct taking k, unsigned key)
+{
+	if (t->nr_held || !k.lock || order_next(order_cache_of(t), 0, k.lock, key, t->seg))
+		return;
+	gate_shut();
+	order_next_slow(order_cache_of(t), t->id, t->seg, 0, NULL, 0, k.lock, key, k.stack);
+	gate_open();
+}
+
 struct held *lock_held(struct thread *t, uintptr_t addr)
 {
 	for (uint32_t n = atomic_load_explicit(&t->nr_held, memory_order_relaxed); n-- > 0;)

@@ -165,6 +165,9 @@ HOT bool lock_gone(struct thread *t, uintptr_t addr)
 	return lock_gone_slow(t, addr);
 }
 
+/* A lock taken with nothing held is not looked up in the order graph; this one is worth it (see order_on_question). */
+void lock_note_first(struct thread *t, struct taking k, unsigned key);
+
 /* This thread's entry for the object, or NULL. */
 struct held *lock_held(struct thread *t, uintptr_t addr);
 /* Is it held by any live thread in our records? owner gets it. Slow: looks at all threads. */

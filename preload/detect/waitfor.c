@@ -217,7 +217,7 @@ bool waitfor_ring(struct thread *t, bool patient)
 		return false;
 	/* Most waits end here: the owner is running. */
 	struct owners direct;
-	owners_of(&first, &direct, first.wait.kind == WAIT_LOCK, patient);
+	owners_of(&first, &direct, t->tls == &tls && first.wait.kind == WAIT_LOCK, patient);
 	bool deeper = false;
 	for (unsigned i = 0; i < direct.nr; i++)
 		deeper |= direct.found[i]->wait.seq & 1;

@@ -56,7 +56,8 @@ static int owner(enum object_family family, uintptr_t addr)
 	if (family != FAMILY_MUTEX && family != FAMILY_RWLOCK)
 		return 0;
 	struct iovec to = { &copy, bytes(family) }, from = { (void *)addr, bytes(family) };
-	if (sys6(SYS_process_vm_readv, sys_getpid(), (long)&to, 1, (long)&from, 1, 0) != (long)bytes(family))
+	/* By our own thread id: the process's is gone once its first thread has ended. */
+	if (sys6(SYS_process_vm_readv, sys_gettid(), (long)&to, 1, (long)&from, 1, 0) != (long)bytes(family))
 		return 0;
 	return owner_here(family, (uintptr_t)&copy);
 }

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -54,6 +55,41 @@ INTERPOSE(void *, reallocarray, (void *p, size_t n, size_t bytes))
 	if (unlikely(t && p && atomic_load_explicit(&object_any_dynamic, memory_order_relaxed)) && !__builtin_mul_overflow(n, bytes, &all))
 		resized(t, p, all, SITE(), "reallocarray");
 	return REAL(reallocarray)(p, n, bytes);
+}
+
+/* A mapping put over another one, or moved away. */
+static void covered(void *p, size_t bytes, struct site site, const char *call)
+{
+	struct thread *t = hook_thread();
+	if (t && atomic_load_explicit(&object_any_dynamic, memory_order_relaxed))
+		memory_gone(t, (uintptr_t)p, bytes, site, call);
+}
+
+INTERPOSE(void *, mmap, (void *p, size_t bytes, int prot, int flags, int fd, off_t at))
+{
+	if (unlikely(flags & MAP_FIXED))
+		covered(p, bytes, SITE(), "mmap");
+	return REAL(mmap)(p, bytes, prot, flags, fd, at);
+}
+
+INTERPOSE(void *, mmap64, (void *p, size_t bytes, int prot, int flags, int fd, off64_t at))
+{
+	if (unlikely(flags & MAP_FIXED))
+		covered(p, bytes, SITE(), "mmap64");
+	return REAL(mmap64)(p, bytes, prot, flags, fd, at);
+}
+
+INTERPOSE(void *, mremap, (void *p, size_t had, size_t bytes, int flags, ...))
+{
+	va_list ap;
+	va_start(ap, flags);
+	void *to = flags & MREMAP_FIXED ? va_arg(ap, void *) : NULL;
+	va_end(ap);
+	if (flags & MREMAP_FIXED)
+		covered(to, bytes, SITE(), "mremap");
+	if (flags & MREMAP_MAYMOVE)
+		covered(p, had, (struct site){ 0, 0 }, "mremap");
+	return REAL(mremap)(p, had, bytes, flags, to);
 }
 
 INTERPOSE(int, munmap, (void *p, size_t bytes))

@@ -56,9 +56,15 @@ static void over(struct once_call *c)
 static int once(void *control, void (*init)(void), int (*call)(void *, void (*)(void)), struct site site, const char *name)
 {
 	struct thread *t = hook_thread();
-	if (!t || *(volatile int *)control == ONCE_DONE)
-		return call(control, init);
 	uintptr_t addr = (uintptr_t)control;
+	if (!t)
+		return call(control, init);
+	if (*(volatile int *)control == ONCE_DONE) {
+		/* Too late to wait for it in this run; another run may come earlier. */
+		if (t->nr_held)
+			lock_want(t, addr, FAMILY_ONCE, ORDER_BLOCK, site);
+		return call(control, init);
+	}
 	struct taking k = lock_want(t, addr, FAMILY_ONCE, ORDER_BLOCK, site);
 	if (lock_held(t, addr)) {
 		hang_on_itself(t, addr, k.lock, ORDER_WRITE, site, name, KIND_SELF_DEADLOCK);

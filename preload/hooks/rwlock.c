@@ -100,6 +100,8 @@ HOT int take(pthread_rwlock_t *l, unsigned mode, const struct limit *limit, stru
 		if (unlikely(t->held[n].addr == (uintptr_t)l && mode & t->held[n].key & ORDER_READ))
 			return read_again_slow(t, l, limit, &t->held[n]);
 	struct taking k = lock_want(t, (uintptr_t)l, FAMILY_RWLOCK, key, site);
+	if (unlikely(l->__data.__flags == PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) && !(mode & ORDER_READ))
+		lock_note_first(t, k, key);
 	int r = mode & ORDER_READ ? real_pthread_rwlock_tryrdlock(l) : real_pthread_rwlock_trywrlock(l);
 	if (unlikely(r))
 		return take_slow(t, l, key, limit, site, k, r, call);
