@@ -167,8 +167,12 @@ static int closed_descriptors(void)
 	syscall(SYS_close_range, 3, ~0u, 0);
 	int fd = mkstemp(name), bad = fd != 3;
 	unlink(name);
-	/* More files than it would have pipes. */
-	int more = dup(fd), more2 = dup(fd);
+	/* On all numbers where it would have had its pipes; with something to read. */
+	char text[4096];
+	memset(text, 'x', sizeof(text));
+	bad |= write(fd, text, sizeof(text)) != sizeof(text) || lseek(fd, 100, SEEK_SET) != 100;
+	while (dup(fd) < 9)
+		;
 	unsigned before = open_descriptors();
 	for (unsigned i = 0; i < 50; i++) {
 		uintptr_t bp[] = { 0, 8, (uintptr_t)&bp, (uintptr_t)look, (uintptr_t)1 << 40, ~(uintptr_t)0 };
@@ -176,10 +180,15 @@ static int closed_descriptors(void)
 		bad |= !agree();
 		astray(look_astray, bp[i % 6]);
 	}
-	struct stat st;
-	bad |= fstat(fd, &st) != 0 || st.st_size != 0;
-	bad |= open_descriptors() != before;
-	(void)more, (void)more2;
+	struct stat st, first;
+	fstat(fd, &first);
+	for (int i = fd; i <= 9; i++)
+		bad |= fstat(i, &st) != 0 || st.st_ino != first.st_ino || st.st_size != sizeof(text);
+	bad |= open_descriptors() != before || lseek(fd, 0, SEEK_CUR) != 100;
+	for (unsigned i = 0; i < sizeof(text); i++) {
+		char c;
+		bad |= pread(fd, &c, 1, i) != 1 || c != 'x';
+	}
 	return bad;
 }
 
