@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/uio.h>
 
@@ -32,6 +33,8 @@ static size_t bytes(enum object_family family)
 		return sizeof(pthread_barrier_t);
 	case FAMILY_ONCE:
 		return sizeof(pthread_once_t);
+	case FAMILY_FILE:
+		return sizeof(FILE);
 	}
 	return 0;
 }
@@ -104,6 +107,8 @@ static enum lock_kind kind(enum object_family family, uintptr_t addr)
 		return LOCK_BARRIER;
 	case FAMILY_ONCE:
 		return LOCK_ONCE;
+	case FAMILY_FILE:
+		return LOCK_FILE;
 	}
 	return LOCK_UNKNOWN;
 }

@@ -6,7 +6,7 @@
  * second unwinder working on the first one's private structures. So these two, hidden, jump to whatever the target uses.
  */
 #include "base/compiler.h"
-#include "core/tls.h"
+#include "detect/verbs.h"
 
 #include <dlfcn.h>
 
@@ -20,13 +20,13 @@ __attribute__((visibility("hidden"))) int __gcc_personality_v0(int version, int 
 /* In the target's scope, else in the copy that libc opened for itself (pthread_cancel, pthread_exit). */
 static void *find(const char *name)
 {
-	tls.inside += 4;
+	tls.inside += GATE_IN;
 	void *p = dlsym(RTLD_DEFAULT, name);
 	if (!p && !dlsym(RTLD_DEFAULT, "_Unwind_RaiseException")) {
 		void *lib = dlopen("libgcc_s.so.1", RTLD_NOW | RTLD_LOCAL);
 		p = lib ? dlsym(lib, name) : NULL;
 	}
-	tls.inside -= 4;
+	tls.inside -= GATE_IN;
 	return p;
 }
 
