@@ -1,0 +1,364 @@
+/*
+ * order.c - The lock-order graph, put together: chains (chain.h), the plain graph that says where a cycle could be
+ * (topo.h), the exact search (cycle.h), and each thread's cache.
+ */
+#include "detect/order.h"
+
+#include "base/arena.h"
+#include "base/spin.h"
+#include "detect/chain.h"
+#include "detect/cycle.h"
+#include "detect/topo.h"
+
+#include <string.h>
+
+enum {
+	CACHE_FIRST = 256,
+	CACHE_MOST = 1 << 20,
+	CACHE_OWN_PAGES = 1 << 16, /* bytes from which a cache is mapped, not taken from a pool */
+	TRY_RUN = 8
+};
+
+static struct spin lock = SPIN_INIT(RANK_ORDER);
+static void (*on_cycle)(const struct order_cycle *);
+
+void order_on_cycle(void (*report)(const struct order_cycle *))
+{
+	on_cycle = report;
+}
+void order_on_question(bool (*reader_blocks_reader)(uint32_t))
+{
+	cycle_question = reader_blocks_reader;
+}
+
+/* ---- caches -------------------------------------------------------------------------------------------------------
+ */
+
+/* Where a cache that has no memory points: never written, never matched. */
+static struct order_entry no_entry;
+
+static struct order_entry *entries_get(uint32_t nr)
+{
+	size_t bytes = nr * sizeof(struct order_entry);
+	return bytes >= CACHE_OWN_PAGES ? arena_map(bytes) : arena_calloc(1, bytes);
+}
+
+static void entries_put(struct order_entry *e, uint32_t nr)
+{
+	size_t bytes = nr * sizeof *e;
+	if (bytes >= CACHE_OWN_PAGES)
+		arena_unmap(e, bytes);
+	else
+		arena_free(e);
+}
+
+static void cache_resize(struct order_cache *c, uint32_t nr)
+{
+	struct order_entry *old = c->entry, *e = entries_get(nr);
+	uint32_t old_nr = c->mask + 1;
+	c->misses = 0;
+	if (!e)
+		return;
+	for (uint32_t i = 0; c->mask && i < old_nr; i++)
+		if (old[i].stamp)
+			e[order_slot(old[i].chain, old[i].lock, nr - 1)] = old[i];
+	bool owned = c->mask;
+	c->entry = e;
+	c->mask = nr - 1;
+	if (owned)
+		entries_put(old, old_nr);
+}
+
+void order_cache_start(struct order_cache *c)
+{
+	*c = (struct order_cache){ .entry = &no_entry };
+	cache_resize(c, CACHE_FIRST);
+}
+
+void order_cache_stop(struct order_cache *c)
+{
+	if (c->mask)
+		entries_put(c->entry, c->mask + 1);
+	*c = (struct order_cache){ .entry = &no_entry };
+}
+
+static void cache_put(struct order_cache *c, uint32_t chain, uint32_t want, uint32_t key, uint32_t seg, uint32_t next)
+{
+	if (unlikely(!c->mask))
+		cache_resize(c, CACHE_FIRST);
+	if (likely(c->mask))
+		c->entry[order_slot(chain, want, c->mask)] =
+		    (struct order_entry){ .chain = chain, .lock = want, .stamp = (seg << 3 | key) + 1, .next = next };
+}
+
+/* It was here before and fell out: half as many such misses as there is room for, and there shall be more. */
+static void cache_missed(struct order_cache *c)
+{
+	if (++c->misses > c->mask / 2 && c->mask && c->mask + 1 < CACHE_MOST)
+		cache_resize(c, 2 * (c->mask + 1));
+}
+
+/* ---- the plain graph -----------------------------------------------------------------------------------------------
+ */
+
+static uint32_t vertex(uint32_t id)
+{
+	struct chain_lock *l = chain_lock_find(id);
+	if (l && !l->vertex)
+		l->vertex = topo_add(id);
+	return l ? l->vertex : 0;
+}
+
+static void edge(uint32_t lower, uint32_t upper)
+{
+	uint32_t a = vertex(lower), b = vertex(upper);
+	if (!a || !b || !topo_edge(a, b))
+		chain_dropped++;
+}
+
+/*
+ * Plain edges for a new chain, as few as keep reachability. A lock that was waited for is reached from all below, so an
+ * edge from the top suffices; one that was tried is not, so those below it need their own, down to the first that is
+ * reached
+ * ("linked"). Long runs of tried locks are linked although nobody waits for them: better a needless search than edges
+ * without number.
+ */
+static void link_up(uint32_t id)
+{
+	struct chain_node *n = chain_node(id);
+	unsigned run = 0;
+	if (n->parent && n->bits & ORDER_TRY) {
+		for (uint32_t up = n->parent; run < TRY_RUN && !(chain_node(up)->bits & CHAIN_LINKED); run++)
+			up = chain_node(up)->parent;
+		if (run < TRY_RUN)
+			return;
+	}
+	n->bits |= CHAIN_LINKED;
+	for (uint32_t up = n->parent; up; up = chain_node(up)->parent) {
+		edge(chain_node(up)->lock, n->lock);
+		if (chain_node(up)->bits & CHAIN_LINKED)
+			break;
+	}
+}
+
+/* Could a cycle go through this dependency? */
+static bool may_close(const struct chain_node *n)
+{
+	uint32_t want = chain_lock_find(n->lock)->vertex;
+	if (!want || topo_threads(want) < 2 || topo_locks(want) < 2)
+		return false;
+	for (uint32_t up = n->parent; up; up = chain_node(up)->parent) {
+		uint32_t v = chain_lock_find(chain_node(up)->lock)->vertex;
+		if (v && topo_same(v, want))
+			return true;
+		if (chain_node(up)->bits & CHAIN_LINKED)
+			break;
+	}
+	return false;
+}
+
+/* ---- chains --------------------------------------------------------------------------------------------------------
+ */
+
+static bool is_in(uint32_t want, uint32_t chain, const struct order_hold *held, unsigned nr_held)
+{
+	if (nr_held == chain_depth(chain_node(chain))) {
+		for (unsigned i = 0; i < nr_held; i++)
+			if (held[i].lock == want)
+				return true;
+		return false;
+	}
+	for (; chain; chain = chain_node(chain)->parent)
+		if (chain_node(chain)->lock == want)
+			return true;
+	return false;
+}
+
+/* The chain with one more; the same one when the lock is in it already. 0 when out of memory. */
+static uint32_t make(uint32_t chain, const struct order_hold *held, unsigned nr_held, uint32_t want, uint32_t key)
+{
+	uint32_t next = chain_find(chain, want, key);
+	if (next)
+		return next;
+	if (chain && is_in(want, chain, held, nr_held))
+		return chain;
+	next = chain_add(chain, want, key);
+	if (next)
+		link_up(next);
+	else
+		chain_dropped++;
+	return next;
+}
+
+static uint32_t rebuild(const struct order_hold *held, unsigned nr_held)
+{
+	uint32_t chain = 0;
+	for (unsigned i = 0; i < nr_held; i++) {
+		uint32_t next = make(chain, held, i, held[i].lock, held[i].key & CHAIN_KEY);
+		if (!next)
+			return 0;
+		chain = next;
+	}
+	return chain;
+}
+
+uint32_t order_rebuild(const struct order_hold *held, unsigned nr_held)
+{
+	uint32_t chain = 0;
+	for (unsigned i = 0; i < nr_held; i++) {
+		chain = chain_find(chain, held[i].lock, held[i].key & CHAIN_KEY);
+		if (unlikely(!chain)) {
+			spin_lock(&lock);
+			chain = rebuild(held, nr_held);
+			spin_unlock(&lock);
+			break;
+		}
+	}
+	return chain;
+}
+
+/* ---- recording ------------------------------------------------------------------------------------------------------
+ */
+
+/* Kept at the root too, though nothing was held: a writer that readers of a writer-preferring lock wait behind. */
+static bool is_writer(uint32_t want, uint32_t key)
+{
+	return !(key & (ORDER_READ | ORDER_TRY)) && cycle_question && cycle_question(want);
+}
+
+static void record(uint32_t id, uint32_t thread, uint32_t seg, const struct order_hold *held, unsigned nr_held,
+		   uint32_t want_stack, bool writer)
+{
+	const struct chain_node *n = chain_node(id);
+	uint32_t ctx = chain_record(id, thread, seg, held, nr_held, want_stack);
+	if (!ctx)
+		return;
+	uint32_t v = chain_lock_find(n->lock)->vertex;
+	if (n->parent && v) {
+		cycle_earn();
+		topo_thread(v, thread);
+		if (may_close(n))
+			cycle_search(id, ctx);
+	}
+	if (writer && v && topo_locks(v) > 1)
+		cycle_writer(n->lock);
+}
+
+static void deliver(struct cycle_found *f)
+{
+	while (f) {
+		struct cycle_found *next = f->next;
+		if (on_cycle)
+			on_cycle(&f->cycle);
+		arena_free(f);
+		f = next;
+	}
+}
+
+uint32_t order_next_slow(struct order_cache *c, uint32_t thread, uint32_t seg, uint32_t chain,
+			 const struct order_hold *held, unsigned nr_held, uint32_t want, uint32_t key,
+			 uint32_t want_stack)
+{
+	key &= CHAIN_KEY;
+	bool mine = chain ? chain_node_find(chain) != NULL : !nr_held; /* else it was lost, or died with a lock */
+	bool writer = is_writer(want, key), records = writer || (nr_held && !(key & ORDER_TRY));
+	uint32_t next = mine ? chain_find(chain, want, key) : 0;
+	if (next && (!records || chain_fresh(next, thread, seg))) {
+		cache_missed(c);
+		cache_put(c, chain, want, key, seg, next);
+		return next;
+	}
+	spin_lock(&lock);
+	uint32_t base = chain;
+	if (!mine || (chain && !chain_node_find(chain)))
+		base = rebuild(held, nr_held);
+	next = base || !nr_held ? make(base, held, nr_held, want, key) : 0;
+	struct cycle_found *found = NULL;
+	if (next && next != base && records) {
+		record(next, thread, seg, held, nr_held, want_stack, writer);
+		found = cycle_take();
+	}
+	spin_unlock(&lock);
+	if (next && next != base && base == chain)
+		cache_put(c, chain, want, key, seg, next);
+	if (unlikely(found))
+		deliver(found);
+	return next;
+}
+
+void order_forget(uint32_t gone)
+{
+	spin_lock(&lock);
+	struct chain_lock *l = chain_lock_find(gone);
+	if (l && l->nodes) {
+		uint32_t v = l->vertex;
+		l->vertex = 0;
+		chain_forget(gone, edge);
+		if (v)
+			topo_remove(v);
+	}
+	spin_unlock(&lock);
+}
+
+/* ---- looking at all of it
+ * -------------------------------------------------------------------------------------------- */
+
+void order_each(bool (*f)(const struct order_dep *, void *), void *arg)
+{
+	struct order_hold few[64], *hold = few;
+	uint32_t room = ARRAY_SIZE(few);
+	spin_lock(&lock);
+	for (uint32_t id = 1; id < chain_next_id; id++) {
+		const struct chain_node *n = chain_node_find(id);
+		if (!n || !chain_is_dep(n))
+			continue;
+		uint32_t nr = chain_depth(n) - 1;
+		if (nr > room) {
+			struct order_hold *more = arena_malloc(2 * nr * sizeof *more);
+			if (!more)
+				continue;
+			if (hold != few)
+				arena_free(hold);
+			hold = more;
+			room = 2 * nr;
+		}
+		for (uint32_t c = n->ctx; c; c = chain_ctx(c)->next) {
+			const struct chain_ctx *x = chain_ctx(c);
+			chain_holds(n, x, hold);
+			struct order_dep d = { .thread = x->thread,
+					       .seg = x->seg,
+					       .lock = n->lock,
+					       .key = chain_key(n),
+					       .stack = x->want_stack,
+					       .nr_held = nr,
+					       .held = hold };
+			if (!f(&d, arg))
+				goto out;
+		}
+	}
+out:
+	spin_unlock(&lock);
+	if (hold != few)
+		arena_free(hold);
+}
+
+void order_stats(struct order_stats *out)
+{
+	spin_lock(&lock);
+	*out = (struct order_stats){
+		.locks = topo_nr(),
+		.edges = chain_edges(),
+		.deps = chain_nr_deps,
+		.chains = chain_nr,
+		.cycles = cycle_nr,
+		.dropped = chain_dropped,
+		.cut = cycle_cut,
+		.merged = chain_merged,
+	};
+	spin_unlock(&lock);
+}
+
+void order_fork_child(void)
+{
+	spin_reset(&lock);
+}
