@@ -35,6 +35,8 @@ static void *a_then_loader(void *arg)
 	pthread_mutex_lock(&a);
 	lib = dlopen(path, RTLD_NOW);
 	pthread_mutex_unlock(&a);
+	if (!lib)
+		fprintf(stderr, "%s\n", dlerror());
 	MUST(lib && dlclose(lib) == 0);
 	return arg;
 }
