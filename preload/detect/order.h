@@ -1,17 +1,16 @@
 /*
  * order.h - The lock-order graph: dependencies, and the cycles among them that can deadlock.
  *
- * A chain is the sequence of locks a thread holds, interned: chain 0 holds nothing, and (chain, lock, mode, how) names
- * the chain that holds one more. So a chain is also a dependency ("its last lock was wanted while the others were
- * held"), and what a thread needs on its hot path is one number. Locks, threads and stacks are ids here; nothing of
- * pthreads is known.
+ * A chain is the sequence of locks a thread holds, interned: chain 0 holds nothing, and (chain, lock, mode, how) names the
+ * chain that holds one more. So a chain is also a dependency ("its last lock was wanted while the others were held"), and what
+ * a thread needs on its hot path is one number. Locks, threads and stacks are ids here; nothing of pthreads is known.
  *
  * A cycle is reported if its dependencies come from different threads, can overlap (segment.h), can all block, hold no
- * lock in common in modes that exclude each other (gate lock), and each wanted mode conflicts with the mode it is held
- * in. Cycles of any length; found when their last dependency is added.
+ * lock in common in modes that exclude each other (gate lock), and each wanted mode conflicts with the mode it is held in.
+ * Cycles of any length; found when their last dependency is added.
  *
- * models: lockdep's chain hash (validate a sequence once), abseil's GraphCycles (incremental topological order),
- * Goodlock and UnDead (lock dependencies with held sets).
+ * models: lockdep's chain hash (validate a sequence once), abseil's GraphCycles (incremental topological order), Goodlock and
+ * UnDead (lock dependencies with held sets).
  */
 #ifndef SNARL_DETECT_ORDER_H
 #define SNARL_DETECT_ORDER_H
@@ -62,18 +61,17 @@ HOT uint32_t order_next(const struct order_cache *c, uint32_t chain, uint32_t lo
 }
 
 /*
- * Cold half: finds or makes the chain, records the dependency (thread, segment, stacks) when `held` is not empty and
- * key is not ORDER_TRY, looks for cycles it closes and hands each to the report function; remembers in the cache. held:
- * everything in `chain`, in order of acquisition, with its stacks. want_stack: where `lock` is wanted. Returns the
- * chain, or 0 when out of memory (counted; the thread goes on with chain 0 and is not checked). cost: under 150 ns
- * amortised for a new dependency that closes no cycle. locks: RANK_ORDER, RANK_SEGMENT.
+ * Cold half: finds or makes the chain, records the dependency (thread, segment, stacks) when `held` is not empty and key
+ * is not ORDER_TRY, looks for cycles it closes and hands each to the report function; remembers in the cache.
+ * held: everything in `chain`, in order of acquisition, with its stacks. want_stack: where `lock` is wanted.
+ * Returns the chain, or 0 when out of memory (counted; the thread goes on with chain 0 and is not checked).
+ * cost: under 150 ns amortised for a new dependency that closes no cycle. locks: RANK_ORDER, RANK_SEGMENT.
  */
 COLD uint32_t order_next_slow(struct order_cache *c, uint32_t thread, uint32_t seg, uint32_t chain,
 			      const struct order_hold *held, unsigned nr_held, uint32_t lock, uint32_t key,
 			      uint32_t want_stack);
 
-/* The chain of these holds without recording any dependency (a lock was released out of order). cost: a lookup per
- * hold. */
+/* The chain of these holds without recording any dependency (a lock was released out of order). cost: a lookup per hold. */
 COLD uint32_t order_rebuild(const struct order_hold *held, unsigned nr_held);
 
 /* Gives and takes back the cache's memory. */
@@ -107,14 +105,14 @@ void order_forget(uint32_t lock);
 void order_each(bool (*f)(const struct order_dep *, void *), void *arg);
 
 struct order_stats {
-	uint64_t locks; /* nodes */
-	uint64_t edges; /* distinct (held, wanted) pairs */
-	uint64_t deps;  /* recorded dependencies */
+	uint64_t locks;   /* nodes */
+	uint64_t edges;   /* distinct (held, wanted) pairs */
+	uint64_t deps;    /* recorded dependencies */
 	uint64_t chains;
 	uint64_t cycles;  /* reported */
 	uint64_t dropped; /* for want of memory */
 	uint64_t cut;     /* searches given up at their budget */
-	uint64_t merged;  /* occurrences that made room for another thread's, of more than 32 */
+	uint64_t merged;  /* occurrences that made room for newer ones, of more than 32 of one dependency */
 };
 void order_stats(struct order_stats *out);
 
