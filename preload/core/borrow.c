@@ -176,6 +176,8 @@ const char *borrow_start(void)
 	if (started)
 		return why;
 	started = true;
+	/* The one other thing that has to be looked up by name: newer glibcs have it. */
+	module_set_lookup((module_lookup)dlsym(RTLD_DEFAULT, "_dl_find_object"));
 	why = open_it();
 	atomic_store(&available, why == NULL);
 	return why;

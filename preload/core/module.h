@@ -32,6 +32,14 @@ void module_start(void);
  * locks: the loader's, then RANK_MODULE. Call with the gate shut, holding none of ours. */
 bool module_refresh(void);
 
+/* Takes up the one module at this address that the list does not have yet, as while its constructors run inside dlopen.
+ * Needs glibc 2.35's _dl_find_object, which takes no lock of the loader's; set by whoever may call dlsym.
+ * locks: RANK_MODULE. False: nothing new there. */
+struct dl_find_object;
+typedef int (*module_lookup)(void *addr, struct dl_find_object *result);
+void module_set_lookup(module_lookup f);
+bool module_learn(uintptr_t addr);
+
 /* The module mapped at this address, or NULL. Lock-free, async-signal-safe, O(log modules). */
 const struct module *module_find(uintptr_t addr);
 

@@ -99,6 +99,16 @@ static bool remember_slots(struct stack_site *site, const struct step_frame *f, 
 	return true;
 }
 
+/* Whether a frame lay in a library that was not known and is now. */
+static bool learn(const struct step_frame *f, unsigned n)
+{
+	bool learned = false;
+	for (unsigned i = 0; i < n; i++)
+		if (unlikely(!module_find(f[i].pc - !f[i].exact)))
+			learned |= module_learn(f[i].pc - !f[i].exact);
+	return learned;
+}
+
 COLD uint32_t stack_capture_slow(struct stack_cache *c, uintptr_t pc, uintptr_t cfa)
 {
 	struct step_regs regs;
@@ -111,7 +121,10 @@ COLD uint32_t stack_capture_slow(struct stack_cache *c, uintptr_t pc, uintptr_t 
 	if (!s)
 		return 0;
 	enum step_end end;
-	unsigned n = step_walk(&regs, lo, hi, s->walked, OWN_MAX + depth, &end);
+	unsigned n, tries = 0;
+	do
+		n = step_walk(&regs, lo, hi, s->walked, OWN_MAX + depth, &end);
+	while (unlikely(learn(s->walked, n)) && tries++ < 8);
 	unsigned first = find_call(s->walked, n, pc, cfa);
 	bool blind = first == n;
 	if (blind) {

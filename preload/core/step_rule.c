@@ -105,71 +105,72 @@ uint32_t rule_pack(const struct module *m, const struct cfi_fde *fde, const stru
 	return RULE_MAKE(by_bp ? RULE_BP : RULE_SP, by_bp && moves(m, fde), saved, row->cfa_value / 8);
 }
 
+/* Whether the instruction `rex op modrm sib` takes the stack pointer's value, but to make it the frame pointer. Memory that
+ * alloca got by a constant amount, which looks like a prologue's, cannot be used otherwise. */
+static bool reads_sp(uint8_t rex, uint8_t op, uint8_t modrm, uint8_t sib)
+{
+	bool from_reg = !(rex & 4) && (modrm & 0x38) == 0x20;
+	if (op == 0x89) /* mov rsp, r/m */
+		return from_reg && !(rex == 0x48 && modrm == 0xe5) && (modrm & 0xc7) != 0xc4;
+	if (op == 0x8b) /* mov reg, rsp */
+		return (modrm & 0xc7) == 0xc4 && !(rex & 1) && !(rex == 0x48 && modrm == 0xec);
+	return op == 0x8d && modrm < 0xc0 && (modrm & 7) == 4 && (sib & 7) == 4 && !(rex & 1) && !from_reg; /* lea d(rsp), reg */
+}
+
+/* Whether it writes the stack pointer with something that is not the same each time. */
+static bool writes_sp(uint8_t rex, uint8_t op, uint8_t modrm, uint8_t sib)
+{
+	bool rm = !(rex & 1) && (modrm & 0xc7) == 0xc4, reg = !(rex & 4) && (modrm & 0x38) == 0x20;
+	switch (op) {
+	case 0x01: /* OP reg, r/m: add, or, adc, sbb, and, sub, xor, mov */
+	case 0x09:
+	case 0x11:
+	case 0x19:
+	case 0x21:
+	case 0x29:
+	case 0x31:
+	case 0x89:
+		return rm && !(op == 0x89 && rex == 0x48 && modrm == 0xec); /* but mov rbp, rsp */
+	case 0x03: /* OP r/m, reg; movslq, imul */
+	case 0x0b:
+	case 0x13:
+	case 0x1b:
+	case 0x23:
+	case 0x2b:
+	case 0x33:
+	case 0x63:
+	case 0x69:
+	case 0x6b:
+	case 0x8b:
+		return reg && !(op == 0x8b && rex == 0x48 && modrm == 0xe5);
+	case 0x87: /* xchg */
+		return rm || reg;
+	case 0x94: /* xchg rax, rsp */
+		return !(rex & 1);
+	case 0x8d: /* lea: from rbp or rsp by a constant it comes out the same */
+		return reg && !(rex == 0x48 && (modrm == 0x65 || modrm == 0xa5 || ((modrm == 0x64 || modrm == 0xa4) && sib == 0x24)));
+	case 0x81: /* OP imm, rsp: all but add, sub and cmp */
+	case 0x83:
+		return rm && (modrm & 0x38) != 0x00 && (modrm & 0x38) != 0x28 && (modrm & 0x38) != 0x38;
+	case 0x0f: /* cmov */
+		return (modrm & 0xf0) == 0x40 && !(rex & 4) && (sib & 0x38) == 0x20;
+	}
+	return false;
+}
+
 bool rule_code_moves(const uint8_t *code, size_t bytes)
 {
-	unsigned adjusts = 0;
-	if (bytes < 3)
-		return false;
+	unsigned subs = 0;
+	/* Every place is taken for the beginning of an instruction: what is not one can only add a "yes". Whatever touches
+	 * rsp as a whole has REX.W, but for push, pop, call and ret, which a compiler keeps balanced. */
 	for (size_t i = 0; i + 2 < bytes; i++) {
-		uint8_t rex = code[i], op = code[i + 1], modrm = code[i + 2];
-		if ((rex & 0xf8) != 0x48) /* a write of rsp has REX.W; push, pop, call and ret keep their balance */
+		uint8_t rex = code[i], op = code[i + 1], modrm = code[i + 2], sib = i + 3 < bytes ? code[i + 3] : 0;
+		if ((rex & 0xf8) != 0x48)
 			continue;
-		bool rm_sp = !(rex & 1) && (modrm & 0xc7) == 0xc4, reg_sp = !(rex & 4) && (modrm & 0x38) == 0x20;
-		switch (op) {
-		case 0x01: /* OP reg, rsp */
-		case 0x09:
-		case 0x11:
-		case 0x19:
-		case 0x21:
-		case 0x29:
-		case 0x31:
-		case 0x89:
-			if (rm_sp && !(op == 0x89 && rex == 0x48 && modrm == 0xec)) /* but mov %rbp, %rsp */
-				return true;
-			break;
-		case 0x03: /* OP r/m, rsp */
-		case 0x0b:
-		case 0x13:
-		case 0x1b:
-		case 0x23:
-		case 0x2b:
-		case 0x33:
-		case 0x63:
-		case 0x69:
-		case 0x6b:
-		case 0x8b:
-			if (reg_sp && !(op == 0x8b && rex == 0x48 && modrm == 0xe5))
-				return true;
-			break;
-		case 0x87: /* xchg */
-			if (rm_sp || reg_sp)
-				return true;
-			break;
-		case 0x94: /* xchg rax or r12, rsp: 48 94, 49 94 is r12 */
-			if (!(rex & 1))
-				return true;
-			break;
-		case 0x8d: /* lea: from rbp or rsp by a constant it is balanced too */
-			if (reg_sp && !(rex == 0x48 && (modrm == 0x65 || modrm == 0xa5 ||
-							((modrm == 0x64 || modrm == 0xa4) && i + 3 < bytes && code[i + 3] == 0x24))))
-				return true;
-			break;
-		case 0x81: /* OP imm, rsp: sub once is the prologue; once more, one alloca of a constant may be conditional */
-		case 0x83:
-			if (!rm_sp && !(!(rex & 1) && (modrm & 0xc7) == 0xc4))
-				break;
-			if ((modrm & 0x38) == 0x28) {
-				if (++adjusts > 1)
-					return true;
-			} else if ((modrm & 0x38) != 0x00 && (modrm & 0x38) != 0x38) { /* add, cmp */
-				return true;
-			}
-			break;
-		case 0x0f: /* cmov r/m, rsp */
-			if ((modrm & 0xf0) == 0x40 && i + 3 < bytes && !(rex & 4) && (code[i + 3] & 0x38) == 0x20)
-				return true;
-			break;
-		}
+		if (reads_sp(rex, op, modrm, sib) || writes_sp(rex, op, modrm, sib))
+			return true;
+		if ((op == 0x81 || op == 0x83) && modrm == 0xec && !(rex & 1) && ++subs > 1)
+			return true;
 	}
 	return false;
 }

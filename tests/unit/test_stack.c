@@ -158,6 +158,18 @@ static NOINLINE void f_maybe(unsigned d)
 	go(d);
 	KEEP();
 }
+static NOINLINE void f_loop(unsigned d)
+{
+	/* The only change of rsp looks like a prologue's, but comes round again. */
+	volatile unsigned n = rnd(3);
+	unsigned i = 0;
+	do {
+		char *p = alloca(64);
+		__asm__ volatile("" ::"r"(p) : "memory");
+	} while (i++ < n);
+	go(d);
+	KEEP();
+}
 static NOINLINE void f_twice(unsigned d)
 {
 	go(d);
@@ -176,7 +188,7 @@ static NOINLINE void go(unsigned depth)
 		KEEP();
 		return;
 	}
-	switch (rnd(7)) {
+	switch (rnd(8)) {
 	case 0:
 		f_plain(depth - 1);
 		break;
@@ -195,6 +207,9 @@ static NOINLINE void go(unsigned depth)
 	case 5:
 		f_maybe(depth - 1);
 		break;
+	case 6:
+		f_loop(depth - 1);
+		break;
 	default:
 		f_twice(depth - 1);
 	}
@@ -204,7 +219,7 @@ static NOINLINE void go(unsigned depth)
 static void test_random(void **state)
 {
 	(void)state;
-	unsigned begin = (unsigned)time(NULL) ^ (unsigned)getpid();
+	unsigned begin = getenv("SEED") ? (unsigned)atoi(getenv("SEED")) : (unsigned)time(NULL) ^ (unsigned)getpid();
 	printf("# seed %u\n", begin);
 	cache_begin();
 	hits = wrong = wrong_pc = 0;

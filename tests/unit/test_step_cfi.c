@@ -214,6 +214,13 @@ static void test_code_moves(void **state)
 		{ true, 4, { 0x49, 0x8d, 0x62, 0xf8 } },					   /* lea -8(%r10), %rsp */
 		{ false, 7, { 0x48, 0x81, 0xc4, 0xd8, 0, 0, 0 } },				   /* add $216, %rsp */
 		{ false, 3, { 0x49, 0x89, 0xc4 } },						   /* mov %rax, %r12 */
+		{ true, 9, { 0x48, 0x83, 0xec, 0x30, 0x48, 0x8d, 0x44, 0x24, 0x0f } },		   /* sub; lea 15(%rsp), %rax */
+		{ true, 7, { 0x48, 0x83, 0xec, 0x30, 0x48, 0x89, 0xe0 } },			   /* sub; mov %rsp, %rax */
+		{ true, 3, { 0x4c, 0x8b, 0xe4 } },						   /* mov %rsp, %r12 */
+		{ true, 4, { 0x48, 0x89, 0x65, 0xc8 } },					   /* mov %rsp, -56(%rbp) */
+		{ false, 3, { 0x48, 0x8b, 0xec } },						   /* mov %rsp, %rbp */
+		{ true, 3, { 0x49, 0x8b, 0xe4 } },						   /* mov %r12, %rsp */
+		{ false, 3, { 0x4d, 0x8b, 0xe4 } },						   /* mov %r12, %r12 */
 		{ false, 2, { 0x48, 0x29 } },
 	};
 	for (unsigned i = 0; i < ARRAY_SIZE(t); i++)
