@@ -124,6 +124,34 @@ static void test_come_and_go(void **state)
 	assert_false(module_refresh());
 }
 
+static void test_learn(void **state)
+{
+	(void)state;
+	module_lookup find = (module_lookup)dlsym(RTLD_DEFAULT, "_dl_find_object");
+	void *h = open_guest(2);
+	uintptr_t at = where(h);
+	assert_false(module_learn(at)); /* nobody has said how */
+	module_set_lookup(find);
+	assert_false(module_learn(8));
+	assert_false(module_learn((uintptr_t)test_learn));
+	if (find) {
+		assert_true(module_learn(at));
+		const struct module *m = module_find(at);
+		assert_non_null(strstr(m->path, guests[2]));
+		assert_non_null(m->eh_frame_hdr);
+		assert_true(m->build_id_len > 0);
+		/* The loader's list then shows nothing new. */
+		uint32_t count = module_count();
+		assert_false(module_refresh());
+		assert_int_equal(module_count(), count);
+		assert_ptr_equal(module_find(at), m);
+	}
+	dlclose(h);
+	assert_true(module_refresh());
+	assert_false(module_learn(at));
+	module_set_lookup(NULL);
+}
+
 static _Atomic bool stop;
 
 static void *finder(void *arg)
@@ -173,6 +201,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_come_and_go),
+		cmocka_unit_test(test_learn),
 		cmocka_unit_test(test_find_while_changing),
 	};
 	module_start();

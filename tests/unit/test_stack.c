@@ -1,5 +1,6 @@
 /* test_stack.c - Remembered stacks: a hit must be what a fresh walk would have found. */
 #include <alloca.h>
+#include <dlfcn.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -309,6 +310,83 @@ static void test_blind(void **state)
 	assert_int_equal(m->bias + s->frame[0].offset, (uintptr_t)test_blind + 4);
 }
 
+/* A library that calls us from its constructor, before dlopen returns, and later. */
+static const char guest[] = "#include <stdlib.h>\n"
+			    "static int (*f)(void);\n"
+			    "__attribute__((noinline)) int inner(void) { int r = f(); __asm__(\"\"); return r + 1; }\n"
+			    "int outer(void) { int r = inner(); __asm__(\"\"); return r + 1; }\n"
+			    "__attribute__((constructor)) static void begin(void)\n"
+			    "{ f = (int (*)(void))strtoul(getenv(\"GUEST_CALLS\"), 0, 16); outer(); __asm__(\"\"); }\n";
+
+static NOINLINE int called(void)
+{
+	hook();
+	KEEP();
+	return 1;
+}
+
+static unsigned frames_in(uint32_t stack, const char *name)
+{
+	const struct depot_stack *s = depot_get(stack);
+	unsigned n = 0;
+	for (unsigned i = 0; i < s->nr; i++) {
+		const struct module *m = module_by_id(s->frame[i].module);
+		n += m && strstr(m->path, name);
+	}
+	return n;
+}
+
+static void test_library(void **state)
+{
+	(void)state;
+	char dir[] = "/tmp/snarl-stack-XXXXXX", command[200], path[64], number[32];
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/guest.c", dir);
+	FILE *out = fopen(path, "w");
+	assert_non_null(out);
+	fputs(guest, out);
+	fclose(out);
+	snprintf(path, sizeof(path), "%s/guest.so", dir);
+	snprintf(command, sizeof(command), "cc -shared -fPIC -O2 -fomit-frame-pointer -o %s %s/guest.c", path, dir);
+	assert_int_equal(system(command), 0);
+	snprintf(number, sizeof(number), "%lx", (uintptr_t)called);
+	setenv("GUEST_CALLS", number, 1);
+	module_set_lookup((module_lookup)dlsym(RTLD_DEFAULT, "_dl_find_object"));
+	bool can_learn = dlsym(RTLD_DEFAULT, "_dl_find_object") != NULL;
+	cache_begin();
+	wrong = wrong_pc = 0;
+	for (int turn = 0; turn < 3; turn++) {
+		void *lib = dlopen(path, RTLD_NOW);
+		assert_non_null(lib);
+		if (can_learn) { /* inner, outer, begin */
+			assert_int_equal(frames_in(last, "guest.so"), 3);
+			assert_false(depot_get(last)->cut);
+			assert_true(frames_in(last, "ld-linux") > 1);
+		}
+		uint32_t constructor = last;
+		module_refresh();
+		((int (*)(void))dlsym(lib, "outer"))();
+		assert_int_equal(frames_in(last, "guest.so"), 2);
+		assert_false(depot_get(last)->cut);
+		uint32_t epoch = module_epoch(), count = module_count();
+		dlclose(lib);
+		assert_true(module_refresh());
+		assert_int_not_equal(module_epoch(), epoch);
+		assert_int_equal(module_count(), count);
+		stack_cache_reset(&cache, cache.lo, cache.hi);
+		called();
+		assert_int_equal(frames_in(last, "guest.so"), 0);
+		if (can_learn)
+			assert_int_equal(frames_in(constructor, "guest.so"), 3);
+	}
+	assert_int_equal(wrong, 0);
+	assert_int_equal(wrong_pc, 0);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/guest.c", dir);
+	unlink(path);
+	rmdir(dir);
+}
+
 static void *thread(void *arg)
 {
 	(void)arg;
@@ -342,7 +420,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_two_callers), cmocka_unit_test(test_random), cmocka_unit_test(test_signal),
-		cmocka_unit_test(test_depth),	    cmocka_unit_test(test_blind),  cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_depth),	    cmocka_unit_test(test_blind),  cmocka_unit_test(test_library), cmocka_unit_test(test_threads),
 	};
 	module_start();
 	return cmocka_run_group_tests(tests, NULL, NULL);
