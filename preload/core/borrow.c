@@ -15,13 +15,14 @@
 #include "core/module.h"
 #include "core/step.h"
 
-#define NAME "libunwind.so.8" /* its ABI: the cursor and context sizes below belong to it */
-#define STACK_BYTES (256u << 10) /* it wants up to 8 KB; a signal handler of the target may come on top */
-#define GUARD_BYTES 4096u
+#define NAME         "libunwind.so.8" /* its ABI: the cursor and context sizes below belong to it */
+#define STACK_BYTES  (256u << 10)     /* it wants up to 8 KB; a signal handler of the target may come on top */
+#define GUARD_BYTES  4096u
 #define CURSOR_WORDS 127 /* libunwind-x86_64.h: UNW_TDEP_CURSOR_LEN */
-#define REG_IP 16
+#define REG_IP       16
 
-/* unw_cursor_t, unw_context_t (which is ucontext_t on this machine) and the functions that libunwind.h's macros name. */
+/* unw_cursor_t, unw_context_t (which is ucontext_t on this machine) and the functions that libunwind.h's macros name.
+ */
 static struct {
 	int (*init_local)(uint64_t *cursor, ucontext_t *context);
 	int (*step)(uint64_t *cursor);
@@ -47,7 +48,10 @@ static const char *sentence(const char *a, const char *b)
 }
 
 /* The loader has made these absolute where the dynamic section can be written. */
-static uintptr_t dyn_ptr(const struct link_map *l, uintptr_t v) { return v < l->l_addr ? v + l->l_addr : v; }
+static uintptr_t dyn_ptr(const struct link_map *l, uintptr_t v)
+{
+	return v < l->l_addr ? v + l->l_addr : v;
+}
 
 struct dynamic {
 	const ElfW(Sym) * symtab;
@@ -183,7 +187,10 @@ const char *borrow_start(void)
 	return why;
 }
 
-bool borrow_available(void) { return atomic_load_explicit(&available, memory_order_relaxed); }
+bool borrow_available(void)
+{
+	return atomic_load_explicit(&available, memory_order_relaxed);
+}
 
 struct job {
 	ucontext_t context;
@@ -239,8 +246,9 @@ __asm__(".text\n"
 unsigned borrow_backtrace(void **out, unsigned max)
 {
 	/* Kernel order of the registers in a ucontext, by DWARF number (asm/sigcontext.h). */
-	static const uint8_t greg[STEP_REGS] = { REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP, REG_R8,
-						 REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP };
+	static const uint8_t greg[STEP_REGS] = { REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI,
+						 REG_RBP, REG_RSP, REG_R8,  REG_R9,  REG_R10, REG_R11,
+						 REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP };
 	if (!borrow_available())
 		return 0;
 	struct step_regs regs;

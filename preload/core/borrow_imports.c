@@ -14,7 +14,10 @@
 _Atomic uintptr_t import_owner;
 void *import_way_out[5];
 
-static bool ours(void) { return atomic_load_explicit(&import_owner, memory_order_relaxed) == import_self(); }
+static bool ours(void)
+{
+	return atomic_load_explicit(&import_owner, memory_order_relaxed) == import_self();
+}
 
 /* errno is the target's. */
 static int own_errno;
@@ -51,7 +54,10 @@ static int fake_pipe2(int *fds, int flags)
 	fds[0] = fds[1] = 1 << 30; /* no descriptor of anybody's */
 	return 0;
 }
-static int fake_pipe(int *fds) { return ours() || !real_pipe ? fake_pipe2(fds, 0) : real_pipe(fds); }
+static int fake_pipe(int *fds)
+{
+	return ours() || !real_pipe ? fake_pipe2(fds, 0) : real_pipe(fds);
+}
 
 static ssize_t fake_read(int fd, void *buf, size_t len)
 {
@@ -119,8 +125,14 @@ static int fake_open(const char *path, int flags, int mode)
 	own_errno = ENOENT;
 	return -1;
 }
-static int fake_close(int fd) { return ours() ? 0 : real_close(fd); }
-static int fake_fcntl(int fd, int cmd, long arg) { return ours() ? 0 : real_fcntl(fd, cmd, arg); }
+static int fake_close(int fd)
+{
+	return ours() ? 0 : real_close(fd);
+}
+static int fake_fcntl(int fd, int cmd, long arg)
+{
+	return ours() ? 0 : real_fcntl(fd, cmd, arg);
+}
 static int fake_fstat(int fd, struct stat *st)
 {
 	if (!ours())
@@ -141,7 +153,10 @@ static void *fake_mmap(void *addr, size_t len, int prot, int flags, int fd, long
 	long p = sys6(SYS_mmap, (long)addr, (long)len, prot, flags, fd, off);
 	return p < 0 && p > -4096 ? (void *)-1 : (void *)p;
 }
-static int fake_munmap(void *addr, size_t len) { return sys2(SYS_munmap, addr, len) < 0 ? -1 : 0; }
+static int fake_munmap(void *addr, size_t len)
+{
+	return sys2(SYS_munmap, addr, len) < 0 ? -1 : 0;
+}
 
 static int fake_sigprocmask(int how, const sigset_t *set, sigset_t *old)
 {
@@ -152,7 +167,8 @@ static int fake_sigprocmask(int how, const sigset_t *set, sigset_t *old)
 	return 0;
 }
 
-/* The first word of the mutex, all zero at rest, as a lock of our own: also against the target's own use of the library. */
+/* The first word of the mutex, all zero at rest, as a lock of our own: also against the target's own use of the
+ * library. */
 static int fake_lock(void *mutex)
 {
 	_Atomic uint32_t *w = mutex;
@@ -185,7 +201,10 @@ static int fake_key_create(unsigned *key, void (*destroy)(void *))
 	*key = ~0u; /* pthread_setspecific refuses it */
 	return 0;
 }
-static int fake_setspecific(unsigned key, const void *v) { return ours() ? 0 : real_setspecific(key, v); }
+static int fake_setspecific(unsigned key, const void *v)
+{
+	return ours() ? 0 : real_setspecific(key, v);
+}
 
 static char tls_block[256] __attribute__((aligned(16)));
 static void *fake_tls_get_addr(const size_t *index)
@@ -195,7 +214,10 @@ static void *fake_tls_get_addr(const size_t *index)
 	return tls_block + index[1];
 }
 
-static int *fake_errno_location(void) { return ours() ? &own_errno : real_errno_location(); }
+static int *fake_errno_location(void)
+{
+	return ours() ? &own_errno : real_errno_location();
+}
 
 static void fake_abort(void)
 {
@@ -242,8 +264,14 @@ static const struct import {
 	void *to;
 	void *keep;
 } imports[] = {
-#define KEPT(name) { #name, (void *)fake_##name, (void *)&real_##name }
-#define GIVEN(name, fake) { name, (void *)fake, NULL }
+#define KEPT(name)                                               \
+	{                                                        \
+#name, (void *)fake_##name, (void *)&real_##name \
+	}
+#define GIVEN(name, fake)                \
+	{                                \
+		name, (void *)fake, NULL \
+	}
 	KEPT(pipe),
 	KEPT(pipe2),
 	KEPT(read),
@@ -283,11 +311,11 @@ static const struct import {
 
 /* Neither locks nor memory nor descriptors nor signals. lzma_* is reached from a file only, and none is ever opened. */
 static const char *const harmless[] = {
-	"getpagesize", "sysconf",     "getpid",	      "sigfillset",   "sigemptyset",	"sigaddset",	  "memchr",
-	"memcpy",      "memmove",     "memset",	      "memcmp",	      "strcmp",		"strncmp",	  "strcpy",
-	"stpcpy",      "strncpy",     "strlen",	      "strchr",	      "strrchr",	"strstr",	  "strcat",
-	"strtol",      "strtoul",     "strerror",     "snprintf",     "getenv",		"__cxa_finalize", "__gmon_start__",
-	"__stack_chk_fail",
+	"getpagesize", "sysconf", "getpid",         "sigfillset",     "sigemptyset",      "sigaddset",
+	"memchr",      "memcpy",  "memmove",        "memset",         "memcmp",           "strcmp",
+	"strncmp",     "strcpy",  "stpcpy",         "strncpy",        "strlen",           "strchr",
+	"strrchr",     "strstr",  "strcat",         "strtol",         "strtoul",          "strerror",
+	"snprintf",    "getenv",  "__cxa_finalize", "__gmon_start__", "__stack_chk_fail",
 };
 
 enum import_kind import_classify(const char *name, void **to, void ***keep)

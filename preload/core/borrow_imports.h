@@ -1,8 +1,8 @@
 /*
  * borrow_imports.h - What libunwind gets instead of the functions it imports.
  *
- * Each answers ours while a call of ours is under way, and passes everybody else on to the real one: the target may open
- * the same library later, and dlopen then gives it the copy that we redirected.
+ * Each answers ours while a call of ours is under way, and passes everybody else on to the real one: the target may
+ * open the same library later, and dlopen then gives it the copy that we redirected.
  */
 #ifndef SNARL_CORE_BORROW_IMPORTS_H
 #define SNARL_CORE_BORROW_IMPORTS_H

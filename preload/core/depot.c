@@ -7,9 +7,9 @@
 #include "base/arena.h"
 #include "base/spin.h"
 
-#define CHUNK_BITS 13
-#define CHUNK (1u << CHUNK_BITS)
-#define NR_CHUNKS 8192u /* 2^26 stacks; at a dozen frames each that is over 6 GB */
+#define CHUNK_BITS  13
+#define CHUNK       (1u << CHUNK_BITS)
+#define NR_CHUNKS   8192u /* 2^26 stacks; at a dozen frames each that is over 6 GB */
 #define FIRST_SLOTS 4096u
 
 /* Open addressing; an entry is hash << 32 | id, so that most misses need not look at the stack itself. 0 is empty. */
@@ -47,7 +47,10 @@ const struct depot_stack *depot_get(uint32_t id)
 	return c[id % CHUNK];
 }
 
-uint32_t depot_count(void) { return atomic_load_explicit(&nr_stacks, memory_order_acquire); }
+uint32_t depot_count(void)
+{
+	return atomic_load_explicit(&nr_stacks, memory_order_acquire);
+}
 
 static uint32_t find(const struct table *t, uint32_t hash, const struct depot_frame *frames, unsigned nr, bool cut)
 {

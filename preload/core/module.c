@@ -10,9 +10,9 @@
 #include "base/spin.h"
 #include "core/module_facts.h"
 
-#define CHUNK 256u
+#define CHUNK     256u
 #define NR_CHUNKS 256u
-#define MAX_ID (CHUNK * NR_CHUNKS - 1) /* a depot frame keeps 16 bits of an id */
+#define MAX_ID    (CHUNK * NR_CHUNKS - 1) /* a depot frame keeps 16 bits of an id */
 
 struct record {
 	struct module m; /* first: a module pointer is a record pointer */
@@ -32,7 +32,7 @@ struct table {
 	struct range range[]; /* sorted by lo */
 };
 
-#define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
+#define LOAD(x)     atomic_load_explicit(&(x), memory_order_relaxed)
 #define STORE(x, v) atomic_store_explicit(&(x), (v), memory_order_relaxed)
 
 /*
@@ -66,8 +66,14 @@ const struct module *module_by_id(uint32_t id)
 	return r ? &r->m : NULL;
 }
 
-uint32_t module_count(void) { return atomic_load_explicit(&nr_modules, memory_order_acquire); }
-uint32_t module_epoch(void) { return atomic_load_explicit(&epoch, memory_order_acquire); }
+uint32_t module_count(void)
+{
+	return atomic_load_explicit(&nr_modules, memory_order_acquire);
+}
+uint32_t module_epoch(void)
+{
+	return atomic_load_explicit(&epoch, memory_order_acquire);
+}
 
 const struct module *module_find(uintptr_t addr)
 {
@@ -260,7 +266,10 @@ bool module_refresh(void)
 
 static _Atomic(module_lookup) lookup;
 
-void module_set_lookup(module_lookup f) { atomic_store_explicit(&lookup, f, memory_order_release); }
+void module_set_lookup(module_lookup f)
+{
+	atomic_store_explicit(&lookup, f, memory_order_release);
+}
 
 bool module_learn(uintptr_t addr)
 {
@@ -270,7 +279,8 @@ bool module_learn(uintptr_t addr)
 		return false;
 	/* The object's headers lie at its beginning unless somebody made an odd file. */
 	const ElfW(Ehdr) *e = found.dlfo_map_start;
-	struct dl_phdr_info info = { .dlpi_addr = found.dlfo_link_map->l_addr, .dlpi_name = found.dlfo_link_map->l_name };
+	struct dl_phdr_info info = { .dlpi_addr = found.dlfo_link_map->l_addr,
+				     .dlpi_name = found.dlfo_link_map->l_name };
 	uintptr_t bytes = (uintptr_t)found.dlfo_map_end - (uintptr_t)e;
 	if (bytes < 4096 || memcmp(e->e_ident, ELFMAG, SELFMAG) != 0 || e->e_phentsize != sizeof(*info.dlpi_phdr) ||
 	    e->e_phoff > 4096 || e->e_phoff + e->e_phnum * sizeof(*info.dlpi_phdr) > 4096)
@@ -285,7 +295,10 @@ bool module_learn(uintptr_t addr)
 	return added && module_find(addr);
 }
 
-void module_start(void) { module_refresh(); }
+void module_start(void)
+{
+	module_refresh();
+}
 
 void module_fork_child(void)
 {

@@ -1,8 +1,8 @@
 /*
  * module.h - What is mapped where: the executable and its libraries, with build ids.
  *
- * Ids are never reused within a process: a library closed and loaded again elsewhere is a new module, the same file at the
- * same place keeps its id. Records live for ever, so a stack taken before a dlclose still names its module.
+ * Ids are never reused within a process: a library closed and loaded again elsewhere is a new module, the same file at
+ * the same place keeps its id. Records live for ever, so a stack taken before a dlclose still names its module.
  */
 #ifndef SNARL_CORE_MODULE_H
 #define SNARL_CORE_MODULE_H
@@ -12,15 +12,15 @@
 #define BUILD_ID_MAX 64
 
 struct module {
-	uint32_t id;           /* from 1 */
-	uint32_t build_id_len; /* bytes, 0 unknown */
-	uintptr_t bias;        /* load bias: run-time address - link-time address */
-	uintptr_t lo, hi;      /* all its segments lie in [lo, hi) */
-	const char *path;      /* absolute where known; the vdso is "[vdso]" */
+	uint32_t id;              /* from 1 */
+	uint32_t build_id_len;    /* bytes, 0 unknown */
+	uintptr_t bias;           /* load bias: run-time address - link-time address */
+	uintptr_t lo, hi;         /* all its segments lie in [lo, hi) */
+	const char *path;         /* absolute where known; the vdso is "[vdso]" */
 	const void *eh_frame_hdr; /* NULL: none */
 	size_t eh_frame_hdr_bytes;
-	bool system; /* under a system library directory (/lib, /usr/lib, /lib64, ...) or the vdso */
-	bool self;   /* libsnarl.so */
+	bool system;       /* under a system library directory (/lib, /usr/lib, /lib64, ...) or the vdso */
+	bool self;         /* libsnarl.so */
 	_Atomic bool gone; /* dlclose'd */
 	uint8_t build_id[BUILD_ID_MAX];
 };

@@ -85,7 +85,8 @@ static const char *executable_path(uintptr_t lo)
 	long n = sys3(SYS_readlink, "/proc/self/exe", buf, sizeof(buf) - 1);
 	buf[n > 0 ? n : 0] = 0;
 	const char *base = strrchr(buf, '/');
-	bool loader = base && strncmp(base, "/ld", 3) == 0 && same_file("/proc/self/exe", "/lib64/ld-linux-x86-64.so.2");
+	bool loader =
+	    base && strncmp(base, "/ld", 3) == 0 && same_file("/proc/self/exe", "/lib64/ld-linux-x86-64.so.2");
 	if ((n <= 0 || loader) && !path_from_maps(lo, buf, sizeof(buf)))
 		return n > 0 ? keep(buf, "") : "/proc/self/exe";
 	return keep(buf, "");
@@ -108,7 +109,7 @@ static const char *absolute(const char *name)
 
 static bool is_system(const char *path)
 {
-	static const char *const dirs[] = { "/lib/",	  "/lib32/",	 "/lib64/",	 "/libx32/",
+	static const char *const dirs[] = { "/lib/",     "/lib32/",     "/lib64/",     "/libx32/",
 					    "/usr/lib/", "/usr/lib32/", "/usr/lib64/", "/usr/libx32/" };
 	for (unsigned i = 0; i < ARRAY_SIZE(dirs); i++)
 		if (strncmp(path, dirs[i], strlen(dirs[i])) == 0)

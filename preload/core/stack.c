@@ -60,7 +60,8 @@ static unsigned walk_blind(struct scratch *s, uintptr_t pc, uintptr_t cfa, uintp
 }
 
 /* Fills in what has to be verified for frames 1..n-1; false when that cannot be said in slots. */
-static bool remember_slots(struct stack_site *site, const struct step_frame *f, unsigned n, uintptr_t cfa, uintptr_t live)
+static bool remember_slots(struct stack_site *site, const struct step_frame *f, unsigned n, uintptr_t cfa,
+			   uintptr_t live)
 {
 	unsigned nr = 0;
 	for (unsigned i = 1; i < n; i++) {

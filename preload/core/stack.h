@@ -11,7 +11,7 @@
 
 #include "base/compiler.h"
 
-#define STACK_SITES 256u /* per thread, direct-mapped */
+#define STACK_SITES     256u /* per thread, direct-mapped */
 #define STACK_MAX_DEPTH 256u
 
 struct stack_slot {

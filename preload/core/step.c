@@ -7,7 +7,7 @@
 #include "base/sys.h"
 #include "core/step_rule.h"
 
-#define PAGE 4096u
+#define PAGE     4096u
 #define BIT(reg) (1u << (reg))
 enum { RBX = 3, RBP = 6, RSP = 7, R12 = 12, RA = 16 };
 /* psABI figure 3.4: a function gives these back as it found them. */
@@ -89,7 +89,10 @@ static inline bool word(struct walk *w, uintptr_t addr, uintptr_t *v)
 	return true;
 }
 
-static bool word_for_expr(void *arg, uintptr_t addr, uintptr_t *v) { return word(arg, addr, v); }
+static bool word_for_expr(void *arg, uintptr_t addr, uintptr_t *v)
+{
+	return word(arg, addr, v);
+}
 
 enum went { WENT_OUT, WENT_BOTTOM, WENT_NOWHERE };
 
@@ -132,8 +135,8 @@ static bool find_cfa(struct walk *w, const struct cfi_fde *fde, const struct cfi
 }
 
 /* What a register was in the caller. False: not known. */
-static bool find_reg(struct walk *w, const struct cfi_fde *fde, const struct cfi_rule *rule, unsigned reg, uintptr_t cfa,
-		     uintptr_t *value, uintptr_t *from)
+static bool find_reg(struct walk *w, const struct cfi_fde *fde, const struct cfi_rule *rule, unsigned reg,
+		     uintptr_t cfa, uintptr_t *value, uintptr_t *from)
 {
 	uintptr_t at = cfa + (uintptr_t)(intptr_t)rule->value;
 	struct cfi_span bytes;
@@ -408,4 +411,7 @@ unsigned step_walk(const struct step_regs *regs, uintptr_t stack_lo, uintptr_t s
 	return n;
 }
 
-void step_flush(void) { rule_flush(); }
+void step_flush(void)
+{
+	rule_flush();
+}

@@ -21,8 +21,9 @@ struct step_regs {
 struct step_frame {
 	uintptr_t pc;   /* return address, or the exact pc where `exact` */
 	uintptr_t slot; /* address of the stack word pc was read from; 0: a register */
-	/* Where `slot` lies follows from the pc and stack pointer one frame further in, unless that frame has no fixed size
-	 * (alloca, realigned, interrupted by a signal): then these words say it too, to be looked at in this order. 0: none. */
+	/* Where `slot` lies follows from the pc and stack pointer one frame further in, unless that frame has no fixed
+	 * size (alloca, realigned, interrupted by a signal): then these words say it too, to be looked at in this
+	 * order. 0: none. */
 	uintptr_t hold[2];
 	bool exact;
 	bool loose; /* where `slot` lies also depends on something that no word in memory tells */
@@ -36,9 +37,9 @@ enum step_end {
 
 /*
  * Walks from `regs` (whose pc and rsp are those of the first frame) outwards; out[0] is regs' own pc.
- * [stack_lo, stack_hi) may be read directly from the stack pointer upwards; anything else is probed first, by one system
- * call a page. 0, 0 when unknown. No syscall otherwise but where a rule is not cached yet, and for code without rules.
- * cost: about 10 ns a frame when its rule is cached.
+ * [stack_lo, stack_hi) may be read directly from the stack pointer upwards; anything else is probed first, by one
+ * system call a page. 0, 0 when unknown. No syscall otherwise but where a rule is not cached yet, and for code without
+ * rules. cost: about 10 ns a frame when its rule is cached.
  */
 unsigned step_walk(const struct step_regs *regs, uintptr_t stack_lo, uintptr_t stack_hi, struct step_frame *out,
 		   unsigned max, enum step_end *end);
@@ -49,28 +50,29 @@ void step_flush(void);
 /* Reads a word anywhere without ever faulting (process_vm_readv on ourselves). */
 bool step_probe(uintptr_t addr, uintptr_t *value);
 
-/* Whether the page of addr can be read at this moment. For memory that stays mapped as long as the caller runs, as its own
- * stack: a seccomp filter may kill for process_vm_readv, while rt_sigprocmask (which this uses) is allowed by every one. */
+/* Whether the page of addr can be read at this moment. For memory that stays mapped as long as the caller runs, as its
+ * own stack: a seccomp filter may kill for process_vm_readv, while rt_sigprocmask (which this uses) is allowed by every
+ * one. */
 bool step_readable(uintptr_t addr);
 
 /* The callee-saved registers, rsp and pc of the caller of this macro's function, for step_walk. */
-#define STEP_HERE(regs)                                                                                              \
-	do {                                                                                                         \
-		struct step_regs *here_ = (regs);                                                                    \
-		uintptr_t pc_;                                                                                       \
-		__asm__ volatile("movq %%rbx, 24(%1)\n\t"                                                            \
-				 "movq %%rbp, 48(%1)\n\t"                                                            \
-				 "movq %%rsp, 56(%1)\n\t"                                                            \
-				 "movq %%r12, 96(%1)\n\t"                                                            \
-				 "movq %%r13, 104(%1)\n\t"                                                           \
-				 "movq %%r14, 112(%1)\n\t"                                                           \
-				 "movq %%r15, 120(%1)\n\t"                                                           \
-				 "leaq 0(%%rip), %0"                                                                 \
-				 : "=&r"(pc_)                                                                        \
-				 : "r"(here_->r)                                                                     \
-				 : "memory");                                                                        \
-		here_->r[16] = pc_;                                                                                  \
-		here_->known = 1u << 3 | 1u << 6 | 1u << 7 | 0xfu << 12 | 1u << 16;                                  \
+#define STEP_HERE(regs)                                                             \
+	do {                                                                        \
+		struct step_regs *here_ = (regs);                                   \
+		uintptr_t pc_;                                                      \
+		__asm__ volatile("movq %%rbx, 24(%1)\n\t"                           \
+				 "movq %%rbp, 48(%1)\n\t"                           \
+				 "movq %%rsp, 56(%1)\n\t"                           \
+				 "movq %%r12, 96(%1)\n\t"                           \
+				 "movq %%r13, 104(%1)\n\t"                          \
+				 "movq %%r14, 112(%1)\n\t"                          \
+				 "movq %%r15, 120(%1)\n\t"                          \
+				 "leaq 0(%%rip), %0"                                \
+				 : "=&r"(pc_)                                       \
+				 : "r"(here_->r)                                    \
+				 : "memory");                                       \
+		here_->r[16] = pc_;                                                 \
+		here_->known = 1u << 3 | 1u << 6 | 1u << 7 | 0xfu << 12 | 1u << 16; \
 	} while (0)
 
 #endif

@@ -1,9 +1,9 @@
 /*
  * step_cfi.h - Call frame information, parsed: from an address to the row of rules that holds there.
  *
- * The input is whatever a file holds: every read is bounds-checked, every loop bounded, and anything not understood makes
- * the answer "no". Nothing here allocates, locks or, but for DW_EH_PE_indirect, makes a system call.
- * source: LSB core 5.0 chapter 10, DWARF 5 sections 2.5 and 6.4.
+ * The input is whatever a file holds: every read is bounds-checked, every loop bounded, and anything not understood
+ * makes the answer "no". Nothing here allocates, locks or, but for DW_EH_PE_indirect, makes a system call. source: LSB
+ * core 5.0 chapter 10, DWARF 5 sections 2.5 and 6.4.
  */
 #ifndef SNARL_CORE_STEP_CFI_H
 #define SNARL_CORE_STEP_CFI_H
@@ -16,9 +16,9 @@ struct cfi_span {
 };
 
 struct cfi_fde {
-	struct cfi_span span;	  /* where both lie */
+	struct cfi_span span;     /* where both lie */
 	struct cfi_span cie, fde; /* their instructions */
-	uintptr_t start, end;	  /* the code they speak of */
+	uintptr_t start, end;     /* the code they speak of */
 	uint64_t code_align;
 	int64_t data_align;
 	uint8_t ra;  /* column of the return address */
@@ -27,14 +27,14 @@ struct cfi_fde {
 };
 
 enum cfi_how {
-	CFI_UNSET,	/* nothing said */
-	CFI_SAME,	/* not changed */
-	CFI_UNDEFINED,	/* lost; of the return address: there is no caller */
-	CFI_AT_OFFSET,	/* at CFA + value */
-	CFI_IS_OFFSET,	/* is CFA + value */
-	CFI_REGISTER,	/* is in register `value` */
-	CFI_AT_EXPR,	/* at the address an expression gives */
-	CFI_IS_EXPR,	/* is what an expression gives */
+	CFI_UNSET,     /* nothing said */
+	CFI_SAME,      /* not changed */
+	CFI_UNDEFINED, /* lost; of the return address: there is no caller */
+	CFI_AT_OFFSET, /* at CFA + value */
+	CFI_IS_OFFSET, /* is CFA + value */
+	CFI_REGISTER,  /* is in register `value` */
+	CFI_AT_EXPR,   /* at the address an expression gives */
+	CFI_IS_EXPR,   /* is what an expression gives */
 };
 
 struct cfi_rule {
@@ -49,8 +49,8 @@ struct cfi_row {
 	int32_t cfa_value; /* offset, or where the expression's length stands */
 };
 
-/* Looks pc up in an .eh_frame_hdr that begins at hdr->lo. *at: address of the FDE, or where there is no table (*linear) of
- * the whole .eh_frame. */
+/* Looks pc up in an .eh_frame_hdr that begins at hdr->lo. *at: address of the FDE, or where there is no table (*linear)
+ * of the whole .eh_frame. */
 bool cfi_search(const struct cfi_span *hdr, uintptr_t pc, uintptr_t *at, bool *linear);
 
 /* Reads the FDE at `at` (linear: the one for pc among those from `at` on). False also if it is not pc's. */
@@ -74,7 +74,7 @@ struct expr_env {
 	bool (*read)(void *arg, uintptr_t addr, uintptr_t *value);
 	void *arg;
 	uintptr_t last_read; /* out: address of the last word it fetched, 0 none */
-	uint32_t used;	     /* out: bit i: register i was looked at */
+	uint32_t used;       /* out: bit i: register i was looked at */
 };
 
 /* Evaluates with `push` (if not NULL) on the stack to begin with; the result is the top. */

@@ -2,7 +2,7 @@
 #include "core/step_cfi.h"
 
 #define STACK_WORDS 32
-#define STEPS_MAX 1000 /* branches may loop */
+#define STEPS_MAX   1000 /* branches may loop */
 
 struct expr {
 	struct cfi_cur c;

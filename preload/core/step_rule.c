@@ -49,7 +49,8 @@ bool rule_row(const struct module *m, uintptr_t addr, struct cfi_fde *fde, struc
 static bool expr_is(const struct cfi_fde *fde, int32_t where, const char *bytes, size_t nr)
 {
 	struct cfi_span x;
-	return cfi_expr_bytes(&fde->span, (uint32_t)where, &x) && (size_t)(x.hi - x.lo) == nr && memcmp(x.lo, bytes, nr) == 0;
+	return cfi_expr_bytes(&fde->span, (uint32_t)where, &x) && (size_t)(x.hi - x.lo) == nr &&
+	       memcmp(x.lo, bytes, nr) == 0;
 }
 
 /* CFA = *(rbp - n), rbp at *(rbp + 0): DW_OP_breg6 -n; DW_OP_deref and DW_OP_breg6 0. Returns n / 8, or 0. */
@@ -58,7 +59,8 @@ static uint32_t drap(const struct cfi_fde *fde, const struct cfi_row *row)
 	struct cfi_span x;
 	if (!row->cfa_expr || row->reg[6].how != CFI_AT_EXPR || !expr_is(fde, row->reg[6].value, "\x76\x00", 2))
 		return 0;
-	if (!cfi_expr_bytes(&fde->span, (uint32_t)row->cfa_value, &x) || x.hi - x.lo != 3 || x.lo[0] != 0x76 || x.lo[2] != 6)
+	if (!cfi_expr_bytes(&fde->span, (uint32_t)row->cfa_value, &x) || x.hi - x.lo != 3 || x.lo[0] != 0x76 ||
+	    x.lo[2] != 6)
 		return 0;
 	int n = (x.lo[1] & 0x40 ? 0x80 : 0) - (x.lo[1] & 0x7f); /* a one-byte signed LEB128, negated */
 	return x.lo[1] & 0x80 || n <= 0 || n % 8 ? 0 : (uint32_t)n / 8;
@@ -105,8 +107,8 @@ uint32_t rule_pack(const struct module *m, const struct cfi_fde *fde, const stru
 	return RULE_MAKE(by_bp ? RULE_BP : RULE_SP, by_bp && moves(m, fde), saved, row->cfa_value / 8);
 }
 
-/* Whether the instruction `rex op modrm sib` takes the stack pointer's value, but to make it the frame pointer. Memory that
- * alloca got by a constant amount, which looks like a prologue's, cannot be used otherwise. */
+/* Whether the instruction `rex op modrm sib` takes the stack pointer's value, but to make it the frame pointer. Memory
+ * that alloca got by a constant amount, which looks like a prologue's, cannot be used otherwise. */
 static bool reads_sp(uint8_t rex, uint8_t op, uint8_t modrm, uint8_t sib)
 {
 	bool from_reg = !(rex & 4) && (modrm & 0x38) == 0x20;
@@ -114,7 +116,8 @@ static bool reads_sp(uint8_t rex, uint8_t op, uint8_t modrm, uint8_t sib)
 		return from_reg && !(rex == 0x48 && modrm == 0xe5) && (modrm & 0xc7) != 0xc4;
 	if (op == 0x8b) /* mov reg, rsp */
 		return (modrm & 0xc7) == 0xc4 && !(rex & 1) && !(rex == 0x48 && modrm == 0xec);
-	return op == 0x8d && modrm < 0xc0 && (modrm & 7) == 4 && (sib & 7) == 4 && !(rex & 1) && !from_reg; /* lea d(rsp), reg */
+	return op == 0x8d && modrm < 0xc0 && (modrm & 7) == 4 && (sib & 7) == 4 && !(rex & 1) &&
+	       !from_reg; /* lea d(rsp), reg */
 }
 
 /* Whether it writes the stack pointer with something that is not the same each time. */
@@ -131,7 +134,7 @@ static bool writes_sp(uint8_t rex, uint8_t op, uint8_t modrm, uint8_t sib)
 	case 0x31:
 	case 0x89:
 		return rm && !(op == 0x89 && rex == 0x48 && modrm == 0xec); /* but mov rbp, rsp */
-	case 0x03: /* OP r/m, reg; movslq, imul */
+	case 0x03:                                                          /* OP r/m, reg; movslq, imul */
 	case 0x0b:
 	case 0x13:
 	case 0x1b:
@@ -148,7 +151,8 @@ static bool writes_sp(uint8_t rex, uint8_t op, uint8_t modrm, uint8_t sib)
 	case 0x94: /* xchg rax, rsp */
 		return !(rex & 1);
 	case 0x8d: /* lea: from rbp or rsp by a constant it comes out the same */
-		return reg && !(rex == 0x48 && (modrm == 0x65 || modrm == 0xa5 || ((modrm == 0x64 || modrm == 0xa4) && sib == 0x24)));
+		return reg && !(rex == 0x48 &&
+				(modrm == 0x65 || modrm == 0xa5 || ((modrm == 0x64 || modrm == 0xa4) && sib == 0x24)));
 	case 0x81: /* OP imm, rsp: all but add, sub and cmp */
 	case 0x83:
 		return rm && (modrm & 0x38) != 0x00 && (modrm & 0x38) != 0x28 && (modrm & 0x38) != 0x38;
@@ -161,8 +165,8 @@ static bool writes_sp(uint8_t rex, uint8_t op, uint8_t modrm, uint8_t sib)
 bool rule_code_moves(const uint8_t *code, size_t bytes)
 {
 	unsigned subs = 0;
-	/* Every place is taken for the beginning of an instruction: what is not one can only add a "yes". Whatever touches
-	 * rsp as a whole has REX.W, but for push, pop, call and ret, which a compiler keeps balanced. */
+	/* Every place is taken for the beginning of an instruction: what is not one can only add a "yes". Whatever
+	 * touches rsp as a whole has REX.W, but for push, pop, call and ret, which a compiler keeps balanced. */
 	for (size_t i = 0; i + 2 < bytes; i++) {
 		uint8_t rex = code[i], op = code[i + 1], modrm = code[i + 2], sib = i + 3 < bytes ? code[i + 3] : 0;
 		if ((rex & 0xf8) != 0x48)

@@ -2,7 +2,8 @@
  * step_rule.h - Rules in one word: what most rows of call frame information come down to, cached by pc for all threads.
  *
  * A rule is found by the address that is looked up (a return address - 1, or an exact pc) and says where the CFA is and
- * where rbp was saved; the return address is at CFA - 8. What does not fit has no rule and is worked out anew each time.
+ * where rbp was saved; the return address is at CFA - 8. What does not fit has no rule and is worked out anew each
+ * time.
  */
 #ifndef SNARL_CORE_STEP_RULE_H
 #define SNARL_CORE_STEP_RULE_H
@@ -19,16 +20,18 @@
  */
 enum rule_kind { RULE_NONE, RULE_SP, RULE_BP, RULE_DRAP, RULE_BOTTOM };
 
-#define RULE_MAKE(kind, moving, rbp, cfa) ((uint32_t)(kind) | (uint32_t)(moving) << 3 | (uint32_t)(rbp) << 4 | (uint32_t)(cfa) << 12)
-#define RULE_KIND(rule) ((rule) & 7)
+#define RULE_MAKE(kind, moving, rbp, cfa) \
+	((uint32_t)(kind) | (uint32_t)(moving) << 3 | (uint32_t)(rbp) << 4 | (uint32_t)(cfa) << 12)
+#define RULE_KIND(rule)   ((rule)&7)
 #define RULE_MOVING(rule) ((rule) >> 3 & 1) /* the CFA is not at a fixed distance from rsp */
-#define RULE_RBP(rule) ((rule) >> 4 & 0xff)
-#define RULE_CFA(rule) ((rule) >> 12)
-#define RULE_CFA_MAX 0x7ffff
+#define RULE_RBP(rule)    ((rule) >> 4 & 0xff)
+#define RULE_CFA(rule)    ((rule) >> 12)
+#define RULE_CFA_MAX      0x7ffff
 
 /*
  * One word an entry, so that it is read and written whole: address >> 15 (32 bits) | odd | rule (31 bits). The place in
- * the table gives the address' low 15 bits; `odd` says that it stands in its second place, which is the first's neighbour.
+ * the table gives the address' low 15 bits; `odd` says that it stands in its second place, which is the first's
+ * neighbour.
  */
 #define RULE_BITS 15
 extern _Atomic uint64_t rule_table[1u << RULE_BITS];

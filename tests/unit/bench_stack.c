@@ -2,9 +2,10 @@
  * bench_stack.c - What walking and remembering stacks costs, beside libunwind and glibc.
  *
  * Not built by default. After `make build/tests/unit/test_stack`:
- *	cc -O2 -g -std=gnu11 -D_GNU_SOURCE -Ipreload tests/unit/bench_stack.c build/libunit.a -ldl -lpthread -o bench_stack
- * (with -fno-omit-frame-pointer as well, to see frames that are found through rbp). libunit.a has its internal checks on;
- * to leave them out compile preload/base, preload/core/{module,depot,stack,step*,borrow*}.c with -O2 instead.
+ *	cc -O2 -g -std=gnu11 -D_GNU_SOURCE -Ipreload tests/unit/bench_stack.c build/libunit.a -ldl -lpthread -o
+ *bench_stack (with -fno-omit-frame-pointer as well, to see frames that are found through rbp). libunit.a has its
+ *internal checks on; to leave them out compile preload/base, preload/core/{module,depot,stack,step*,borrow*}.c with -O2
+ *instead.
  */
 #include <dlfcn.h>
 #include <execinfo.h>
@@ -19,7 +20,7 @@
 #include "core/step.h"
 
 #define NOINLINE __attribute__((noinline))
-#define KEEP() __asm__ volatile("" ::: "memory")
+#define KEEP()   __asm__ volatile("" ::: "memory")
 
 static struct stack_cache cache;
 static int (*libunwind)(void **, int);
@@ -49,19 +50,22 @@ static NOINLINE uint32_t hook_missing(void)
 	return id;
 }
 
-static NOINLINE void nothing(void) { KEEP(); }
+static NOINLINE void nothing(void)
+{
+	KEEP();
+}
 
-#define TIME(n, what)                                                                                                \
-	({                                                                                                           \
-		double best = 1e18;                                                                                  \
-		for (int turn = 0; turn < 5; turn++) {                                                               \
-			double t0 = now_ns();                                                                        \
-			for (int i = 0; i < (n); i++)                                                                \
-				what;                                                                                \
-			double t = (now_ns() - t0) / (n);                                                            \
-			best = t < best ? t : best;                                                                  \
-		}                                                                                                    \
-		best;                                                                                                \
+#define TIME(n, what)                                     \
+	({                                                \
+		double best = 1e18;                       \
+		for (int turn = 0; turn < 5; turn++) {    \
+			double t0 = now_ns();             \
+			for (int i = 0; i < (n); i++)     \
+				what;                     \
+			double t = (now_ns() - t0) / (n); \
+			best = t < best ? t : best;       \
+		}                                         \
+		best;                                     \
 	})
 
 static NOINLINE void measure(void)
@@ -79,7 +83,8 @@ static NOINLINE void measure(void)
 	double borrowed = borrow_available() ? TIME(500, borrow_backtrace(v, STACK_MAX_DEPTH)) : 0;
 	double hit = TIME(1000000, hook()) - TIME(1000000, nothing());
 	double miss = TIME(20000, hook_missing());
-	printf("%3u frames: walk %.0f ns (%.1f a frame), stack unknown %.0f, unw_backtrace %.0f, glibc %.0f, borrowed %.0f; "
+	printf("%3u frames: walk %.0f ns (%.1f a frame), stack unknown %.0f, unw_backtrace %.0f, glibc %.0f, borrowed "
+	       "%.0f; "
 	       "capture hit %.1f, miss %.0f\n",
 	       n, walk, walk / n, probed, theirs, glibc, borrowed, hit, miss);
 }

@@ -27,7 +27,7 @@
 #include "core/step.h"
 
 #define NOINLINE __attribute__((noinline))
-#define KEEP() __asm__ volatile("" ::: "memory")
+#define KEEP()   __asm__ volatile("" ::: "memory")
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -156,8 +156,8 @@ static NOINLINE void look_astray(void) /* glibc's would fault here */
 /* Frames that cannot be trusted, so that it probes memory. */
 static NOINLINE void astray(void (*f)(void), uintptr_t rbp)
 {
-	__asm__ volatile("pushq %%rbp; movq %1, %%rbp; call *%0; popq %%rbp" ::"r"(f), "r"(rbp) : "memory", "cc", "rax", "rcx", "rdx",
-			 "rsi", "rdi", "r8", "r9", "r10", "r11");
+	__asm__ volatile("pushq %%rbp; movq %1, %%rbp; call *%0; popq %%rbp" ::"r"(f), "r"(rbp)
+			 : "memory", "cc", "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11");
 	KEEP();
 }
 
@@ -201,8 +201,10 @@ static void test_descriptors(void **state)
 /* The kernel as witness: every call that it is not to make kills. */
 static int watched(void)
 {
-	static const int forbidden[] = { SYS_open, SYS_openat, SYS_close, SYS_pipe, SYS_pipe2, SYS_read, SYS_fstat, SYS_newfstatat,
-					 SYS_stat, SYS_mincore, SYS_msync, SYS_process_vm_readv, SYS_futex, SYS_mprotect, SYS_fcntl };
+	static const int forbidden[] = { SYS_open,  SYS_openat,   SYS_close, SYS_pipe,
+					 SYS_pipe2, SYS_read,     SYS_fstat, SYS_newfstatat,
+					 SYS_stat,  SYS_mincore,  SYS_msync, SYS_process_vm_readv,
+					 SYS_futex, SYS_mprotect, SYS_fcntl };
 	struct sock_filter f[2 * ARRAY_SIZE(forbidden) + 8];
 	unsigned n = 0;
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
@@ -320,10 +322,14 @@ static void test_fork_and_errno(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_step_aside),   cmocka_unit_test(test_agreement),
-		cmocka_unit_test(test_descriptors),  cmocka_unit_test(test_system_calls),
-		cmocka_unit_test(test_malloc_with_mutex), cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_shared),	     cmocka_unit_test(test_fork_and_errno),
+		cmocka_unit_test(test_step_aside),
+		cmocka_unit_test(test_agreement),
+		cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_system_calls),
+		cmocka_unit_test(test_malloc_with_mutex),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_shared),
+		cmocka_unit_test(test_fork_and_errno),
 	};
 	module_start();
 	return cmocka_run_group_tests(tests, NULL, NULL);

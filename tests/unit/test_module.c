@@ -20,8 +20,14 @@
 /* Libraries that a test program has no need of, and that open nothing else. */
 static const char *const guests[] = { "libBrokenLocale.so.1", "libanl.so.1", "libutil.so.1", "libthread_db.so.1" };
 
-static void *open_guest(unsigned i) { return dlopen(guests[i % 4], RTLD_NOW | RTLD_LOCAL); }
-static uintptr_t where(void *handle) { return (uintptr_t)((struct link_map *)handle)->l_ld; }
+static void *open_guest(unsigned i)
+{
+	return dlopen(guests[i % 4], RTLD_NOW | RTLD_LOCAL);
+}
+static uintptr_t where(void *handle)
+{
+	return (uintptr_t)((struct link_map *)handle)->l_ld;
+}
 
 static int check_one(struct dl_phdr_info *info, size_t size, void *arg)
 {
@@ -58,7 +64,8 @@ static void test_list(void **state)
 	exe[readlink("/proc/self/exe", exe, sizeof(exe) - 1)] = 0;
 	dl_iterate_phdr(check_one, &segments);
 	assert_true(segments > 8);
-	const struct module *me = module_find((uintptr_t)test_list), *libc = module_find((uintptr_t)dlsym(RTLD_DEFAULT, "qsort"));
+	const struct module *me = module_find((uintptr_t)test_list),
+			    *libc = module_find((uintptr_t)dlsym(RTLD_DEFAULT, "qsort"));
 	assert_string_equal(me->path, exe);
 	assert_true(me->self);
 	assert_false(me->system);

@@ -18,7 +18,7 @@
 #include "core/stack.h"
 
 #define NOINLINE __attribute__((noinline))
-#define KEEP() __asm__ volatile("" ::: "memory")
+#define KEEP()   __asm__ volatile("" ::: "memory")
 
 static __thread struct stack_cache cache;
 static __thread uint32_t last;
@@ -229,7 +229,8 @@ static void test_random(void **state)
 		seed = begin + i * 7919 % 500 + (i % 10 == 0 ? i : 0);
 		go(i % 4 + 1);
 	}
-	printf("# %lu hits, %lu misses, %lu wrong\n", (unsigned long)hits, (unsigned long)cache.misses, (unsigned long)wrong);
+	printf("# %lu hits, %lu misses, %lu wrong\n", (unsigned long)hits, (unsigned long)cache.misses,
+	       (unsigned long)wrong);
 	assert_int_equal(wrong, 0);
 	assert_int_equal(wrong_pc, 0);
 	assert_true(hits > 1000);
@@ -420,7 +421,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_two_callers), cmocka_unit_test(test_random), cmocka_unit_test(test_signal),
-		cmocka_unit_test(test_depth),	    cmocka_unit_test(test_blind),  cmocka_unit_test(test_library), cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_depth),       cmocka_unit_test(test_blind),  cmocka_unit_test(test_library),
+		cmocka_unit_test(test_threads),
 	};
 	module_start();
 	return cmocka_run_group_tests(tests, NULL, NULL);

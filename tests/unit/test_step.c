@@ -18,7 +18,7 @@
 #include "core/module.h"
 #include "core/step.h"
 
-#define MAX 400
+#define MAX      400
 #define NOINLINE __attribute__((noinline))
 /* A call in the middle, so that the frame of the caller stays. */
 #define KEEP() __asm__ volatile("" ::: "memory")
@@ -196,7 +196,10 @@ static int by_callback(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-static void once_callback(void) { look(); }
+static void once_callback(void)
+{
+	look();
+}
 
 static void test_through_libc(void **state)
 {
@@ -209,7 +212,10 @@ static void test_through_libc(void **state)
 	expect_agreement(true);
 }
 
-static NOINLINE int tail(int n) { return plain(n + 1); }
+static NOINLINE int tail(int n)
+{
+	return plain(n + 1);
+}
 
 /* The call is the last instruction: the return address belongs to the next function, if to any. */
 static jmp_buf away;
@@ -218,7 +224,10 @@ static NOINLINE _Noreturn void leave(void)
 	look();
 	longjmp(away, 1);
 }
-static NOINLINE _Noreturn void ends_in_call(void) { leave(); }
+static NOINLINE _Noreturn void ends_in_call(void)
+{
+	leave();
+}
 
 static void test_calls(void **state)
 {
@@ -426,15 +435,20 @@ static void step_handler(int sig)
 
 void trap_on(void);
 void trap_off(void);
-#define TRAP(name, insn)                                                                                             \
-	__asm__(".globl " name "\n.type " name ", @function\n" name ":\n.cfi_startproc\n"                           \
-		"	pushf\n.cfi_def_cfa_offset 16\n	" insn "\n	popf\n.cfi_def_cfa_offset 8\n	ret\n.cfi_endproc\n")
+#define TRAP(name, insn)                                                                  \
+	__asm__(".globl " name "\n.type " name ", @function\n" name ":\n.cfi_startproc\n" \
+		"	pushf\n.cfi_def_cfa_offset 16\n	" insn                            \
+		"\n	popf\n.cfi_def_cfa_offset 8\n	ret\n.cfi_endproc\n")
 TRAP("trap_on", "orl $0x100, (%rsp)");
 TRAP("trap_off", "andl $~0x100, (%rsp)");
 
-static int compare(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
+static int compare(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
 
-/* No realigned frame among them: gcc 12's rules are wrong in the epilogue of one, where glibc's backtrace then faults. */
+/* No realigned frame among them: gcc 12's rules are wrong in the epilogue of one, where glibc's backtrace then faults.
+ */
 static NOINLINE long work(int n)
 {
 	int v[] = { 9, 8, 7, 6, 5, 4, 3 };
@@ -463,10 +477,17 @@ static void test_every_instruction(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain),	  cmocka_unit_test(test_recursion), cmocka_unit_test(test_odd_frames),
-		cmocka_unit_test(test_through_libc), cmocka_unit_test(test_calls),	    cmocka_unit_test(test_thread),
-		cmocka_unit_test(test_coroutine), cmocka_unit_test(test_signal),    cmocka_unit_test(test_assembly),
-		cmocka_unit_test(test_fault),	  cmocka_unit_test(test_every_instruction),
+		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_recursion),
+		cmocka_unit_test(test_odd_frames),
+		cmocka_unit_test(test_through_libc),
+		cmocka_unit_test(test_calls),
+		cmocka_unit_test(test_thread),
+		cmocka_unit_test(test_coroutine),
+		cmocka_unit_test(test_signal),
+		cmocka_unit_test(test_assembly),
+		cmocka_unit_test(test_fault),
+		cmocka_unit_test(test_every_instruction),
 	};
 	pthread_attr_t attr;
 	void *addr;

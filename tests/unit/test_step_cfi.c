@@ -13,7 +13,8 @@
 #include "core/module.h"
 #include "core/step_rule.h"
 
-/* A module's unwind tables, copied to the heap: everything in them is relative, so they then speak of code moved by delta. */
+/* A module's unwind tables, copied to the heap: everything in them is relative, so they then speak of code moved by
+ * delta. */
 struct copy {
 	struct cfi_span span, hdr;
 	uintptr_t delta;
@@ -39,16 +40,20 @@ static bool row_in_copy(const struct copy *c, uintptr_t pc, struct cfi_fde *fde,
 {
 	uintptr_t at;
 	bool linear;
-	return cfi_search(&c->hdr, pc + c->delta, &at, &linear) && cfi_fde_at(&c->span, at, pc + c->delta, linear, fde) &&
-	       cfi_row_at(fde, pc + c->delta, row);
+	return cfi_search(&c->hdr, pc + c->delta, &at, &linear) &&
+	       cfi_fde_at(&c->span, at, pc + c->delta, linear, fde) && cfi_row_at(fde, pc + c->delta, row);
 }
 
-static uintptr_t some_code(const char *symbol) { return (uintptr_t)dlsym(RTLD_DEFAULT, symbol); }
+static uintptr_t some_code(const char *symbol)
+{
+	return (uintptr_t)dlsym(RTLD_DEFAULT, symbol);
+}
 
 static void test_copy_says_the_same(void **state)
 {
 	(void)state;
-	static const char *const names[] = { "qsort", "printf", "getaddrinfo", "pthread_create", "fork", "strtod", "regcomp" };
+	static const char *const names[] = { "qsort", "printf", "getaddrinfo", "pthread_create",
+					     "fork",  "strtod", "regcomp" };
 	struct copy c;
 	assert_true(copy_of(some_code("qsort"), &c));
 	unsigned rows = 0;
@@ -104,16 +109,17 @@ static void test_spoiled(void **state)
 	for (unsigned i = 0; i < 30000; i++) {
 		struct cfi_fde fde;
 		struct cfi_row row;
-		uintptr_t at, pc = some_code(names[(unsigned)rand_r(&seed) % ARRAY_SIZE(names)]) + (unsigned)rand_r(&seed) % 200;
+		uintptr_t at,
+		    pc = some_code(names[(unsigned)rand_r(&seed) % ARRAY_SIZE(names)]) + (unsigned)rand_r(&seed) % 200;
 		bool linear;
 		if (!cfi_search(&c.hdr, pc + c.delta, &at, &linear))
 			continue;
 		/* Some bytes of the FDE, its CIE or the header, then as they were. */
 		uint8_t *hit[4], old[4];
 		for (unsigned k = 0; k < 4; k++) {
-			size_t where = k ? at - (uintptr_t)c.span.lo + (unsigned)rand_r(&seed) % 64 :
-					   rand_r(&seed) % 2 ? (unsigned)rand_r(&seed) % 12 :
-							       c.m->eh_frame_hdr_bytes + (unsigned)rand_r(&seed) % 64;
+			size_t where = k                   ? at - (uintptr_t)c.span.lo + (unsigned)rand_r(&seed) % 64
+				       : rand_r(&seed) % 2 ? (unsigned)rand_r(&seed) % 12
+							   : c.m->eh_frame_hdr_bytes + (unsigned)rand_r(&seed) % 64;
 			hit[k] = (uint8_t *)c.span.lo + where % (size_t)(c.span.hi - c.span.lo);
 			old[k] = *hit[k];
 			*hit[k] = (uint8_t)rand_r(&seed);
@@ -152,32 +158,32 @@ static void test_expressions(void **state)
 		uintptr_t value;
 	} t[] = {
 		{ 1, { 0x33 }, EXPR_OK, 3 },
-		{ 2, { 0x77, 0x08 }, EXPR_OK, 115 },			   /* breg7 8 */
-		{ 2, { 0x76, 0x78 }, EXPR_OK, 98 },			   /* breg6 -8 */
-		{ 3, { 0x77, 0x01, 0x06 }, EXPR_OK, 108 },		   /* breg7 1; deref */
+		{ 2, { 0x77, 0x08 }, EXPR_OK, 115 },       /* breg7 8 */
+		{ 2, { 0x76, 0x78 }, EXPR_OK, 98 },        /* breg6 -8 */
+		{ 3, { 0x77, 0x01, 0x06 }, EXPR_OK, 108 }, /* breg7 1; deref */
 		{ 2, { 0x77, 0x00 }, EXPR_OK, 107 },
-		{ 3, { 0x77, 0x00, 0x06 }, EXPR_BAD, 0 },		   /* cannot be read */
-		{ 2, { 0x7c, 0x00 }, EXPR_LACKING, 0 },			   /* breg12 */
-		{ 3, { 0x08, 0xff, 0x1f }, EXPR_OK, -(uintptr_t)255 },	   /* const1u 255; neg */
-		{ 3, { 0x09, 0xff, 0x19 }, EXPR_OK, 1 },		   /* const1s -1; abs */
-		{ 3, { 0x38, 0x30, 0x1b }, EXPR_BAD, 0 },		   /* 8 / 0 */
+		{ 3, { 0x77, 0x00, 0x06 }, EXPR_BAD, 0 },              /* cannot be read */
+		{ 2, { 0x7c, 0x00 }, EXPR_LACKING, 0 },                /* breg12 */
+		{ 3, { 0x08, 0xff, 0x1f }, EXPR_OK, -(uintptr_t)255 }, /* const1u 255; neg */
+		{ 3, { 0x09, 0xff, 0x19 }, EXPR_OK, 1 },               /* const1s -1; abs */
+		{ 3, { 0x38, 0x30, 0x1b }, EXPR_BAD, 0 },              /* 8 / 0 */
 		{ 3, { 0x38, 0x32, 0x1b }, EXPR_OK, 4 },
-		{ 3, { 0x38, 0x35, 0x1d }, EXPR_OK, 3 },		   /* 8 mod 5 */
+		{ 3, { 0x38, 0x35, 0x1d }, EXPR_OK, 3 }, /* 8 mod 5 */
 		{ 3, { 0x35, 0x38, 0x1c }, EXPR_OK, (uintptr_t)-3 },
-		{ 4, { 0x31, 0x32, 0x33, 0x17 }, EXPR_OK, 2 },		   /* rot: 3 1 2 */
+		{ 4, { 0x31, 0x32, 0x33, 0x17 }, EXPR_OK, 2 }, /* rot: 3 1 2 */
 		{ 5, { 0x31, 0x32, 0x33, 0x17, 0x13 }, EXPR_OK, 1 },
 		{ 3, { 0x31, 0x32, 0x16 }, EXPR_OK, 1 },
 		{ 4, { 0x31, 0x32, 0x33, 0x14 }, EXPR_OK, 2 },
 		{ 5, { 0x31, 0x32, 0x33, 0x15, 0x02 }, EXPR_OK, 1 },
 		{ 3, { 0x34, 0x32, 0x24 }, EXPR_OK, 16 },
-		{ 4, { 0x31, 0x08, 0x40, 0x24 }, EXPR_OK, 0 },		   /* 1 << 64 */
+		{ 4, { 0x31, 0x08, 0x40, 0x24 }, EXPR_OK, 0 }, /* 1 << 64 */
 		{ 4, { 0x09, 0x80, 0x31, 0x26 }, EXPR_OK, (uintptr_t)-64 },
 		{ 6, { 0x31, 0x28, 0x01, 0x00, 0x30, 0x37 }, EXPR_OK, 7 }, /* bra over a lit */
-		{ 3, { 0x2f, 0xfd, 0xff }, EXPR_BAD, 0 },		   /* skip to itself, for ever */
-		{ 3, { 0x2f, 0x01, 0x00 }, EXPR_BAD, 0 },		   /* out of it */
+		{ 3, { 0x2f, 0xfd, 0xff }, EXPR_BAD, 0 },                  /* skip to itself, for ever */
+		{ 3, { 0x2f, 0x01, 0x00 }, EXPR_BAD, 0 },                  /* out of it */
 		{ 1, { 0x06 }, EXPR_BAD, 0 },
 		{ 0, { 0 }, EXPR_BAD, 0 },
-		{ 2, { 0x0a, 0x01 }, EXPR_BAD, 0 },			   /* cut short */
+		{ 2, { 0x0a, 0x01 }, EXPR_BAD, 0 }, /* cut short */
 		{ 1, { 0xff }, EXPR_BAD, 0 },
 		/* The one every PLT has: rsp + 8 + ((rip & 15) >= 11) * 8, with rip = 116. */
 		{ 11, { 0x77, 0x08, 0x80, 0x00, 0x3f, 0x1a, 0x3b, 0x2a, 0x33, 0x24, 0x22 }, EXPR_OK, 115 },
@@ -204,23 +210,23 @@ static void test_code_moves(void **state)
 		bool moves;
 		uint8_t n, code[16];
 	} t[] = {
-		{ false, 8, { 0x55, 0x48, 0x89, 0xe5, 0x48, 0x83, 0xec, 0x20 } },		   /* push; mov; sub $32 */
+		{ false, 8, { 0x55, 0x48, 0x89, 0xe5, 0x48, 0x83, 0xec, 0x20 } }, /* push; mov; sub $32 */
 		{ true, 12, { 0x48, 0x83, 0xec, 0x20, 0x48, 0x83, 0xec, 0x20, 0xc3, 0, 0, 0 } }, /* two subs */
-		{ true, 3, { 0x48, 0x29, 0xc4 } },						   /* sub %rax, %rsp */
-		{ true, 4, { 0x48, 0x83, 0xe4, 0xc0 } },					   /* and $-64, %rsp */
-		{ true, 3, { 0x4c, 0x89, 0xcc } },						   /* mov %r9, %rsp */
-		{ false, 3, { 0x48, 0x89, 0xec } },						   /* mov %rbp, %rsp */
-		{ false, 4, { 0x48, 0x8d, 0x65, 0xd8 } },					   /* lea -40(%rbp), %rsp */
-		{ true, 4, { 0x49, 0x8d, 0x62, 0xf8 } },					   /* lea -8(%r10), %rsp */
-		{ false, 7, { 0x48, 0x81, 0xc4, 0xd8, 0, 0, 0 } },				   /* add $216, %rsp */
-		{ false, 3, { 0x49, 0x89, 0xc4 } },						   /* mov %rax, %r12 */
-		{ true, 9, { 0x48, 0x83, 0xec, 0x30, 0x48, 0x8d, 0x44, 0x24, 0x0f } },		   /* sub; lea 15(%rsp), %rax */
-		{ true, 7, { 0x48, 0x83, 0xec, 0x30, 0x48, 0x89, 0xe0 } },			   /* sub; mov %rsp, %rax */
-		{ true, 3, { 0x4c, 0x8b, 0xe4 } },						   /* mov %rsp, %r12 */
-		{ true, 4, { 0x48, 0x89, 0x65, 0xc8 } },					   /* mov %rsp, -56(%rbp) */
-		{ false, 3, { 0x48, 0x8b, 0xec } },						   /* mov %rsp, %rbp */
-		{ true, 3, { 0x49, 0x8b, 0xe4 } },						   /* mov %r12, %rsp */
-		{ false, 3, { 0x4d, 0x8b, 0xe4 } },						   /* mov %r12, %r12 */
+		{ true, 3, { 0x48, 0x29, 0xc4 } },                                               /* sub %rax, %rsp */
+		{ true, 4, { 0x48, 0x83, 0xe4, 0xc0 } },                                         /* and $-64, %rsp */
+		{ true, 3, { 0x4c, 0x89, 0xcc } },                                               /* mov %r9, %rsp */
+		{ false, 3, { 0x48, 0x89, 0xec } },                                              /* mov %rbp, %rsp */
+		{ false, 4, { 0x48, 0x8d, 0x65, 0xd8 } },                              /* lea -40(%rbp), %rsp */
+		{ true, 4, { 0x49, 0x8d, 0x62, 0xf8 } },                               /* lea -8(%r10), %rsp */
+		{ false, 7, { 0x48, 0x81, 0xc4, 0xd8, 0, 0, 0 } },                     /* add $216, %rsp */
+		{ false, 3, { 0x49, 0x89, 0xc4 } },                                    /* mov %rax, %r12 */
+		{ true, 9, { 0x48, 0x83, 0xec, 0x30, 0x48, 0x8d, 0x44, 0x24, 0x0f } }, /* sub; lea 15(%rsp), %rax */
+		{ true, 7, { 0x48, 0x83, 0xec, 0x30, 0x48, 0x89, 0xe0 } },             /* sub; mov %rsp, %rax */
+		{ true, 3, { 0x4c, 0x8b, 0xe4 } },                                     /* mov %rsp, %r12 */
+		{ true, 4, { 0x48, 0x89, 0x65, 0xc8 } },                               /* mov %rsp, -56(%rbp) */
+		{ false, 3, { 0x48, 0x8b, 0xec } },                                    /* mov %rsp, %rbp */
+		{ true, 3, { 0x49, 0x8b, 0xe4 } },                                     /* mov %r12, %rsp */
+		{ false, 3, { 0x4d, 0x8b, 0xe4 } },                                    /* mov %r12, %r12 */
 		{ false, 2, { 0x48, 0x29 } },
 	};
 	for (unsigned i = 0; i < ARRAY_SIZE(t); i++)
@@ -258,8 +264,11 @@ static void test_cache(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_copy_says_the_same), cmocka_unit_test(test_spoiled), cmocka_unit_test(test_expressions),
-		cmocka_unit_test(test_code_moves),	   cmocka_unit_test(test_cache),
+		cmocka_unit_test(test_copy_says_the_same),
+		cmocka_unit_test(test_spoiled),
+		cmocka_unit_test(test_expressions),
+		cmocka_unit_test(test_code_moves),
+		cmocka_unit_test(test_cache),
 	};
 	module_start();
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,9 +48,19 @@ static void test_rubbish(void **state)
 		struct step_regs r = here;
 		for (int k = rand() % 3; k >= 0; k--) {
 			int reg = (int[]){ 3, 6, 7, 16 }[rand() % 4];
-			uintptr_t v[] = { 0, 8, UINTPTR_MAX, UINTPTR_MAX - 8, stack_hi - 8, stack_hi, stack_lo, r.r[7] + 8,
-					  r.r[7] + (unsigned)rand() % 4096, (uintptr_t)test_rubbish, (uintptr_t)rand() << 20 };
-			r.r[reg] = reg == 16 && rand() % 4 ? real[(unsigned)rand() % nr_real].pc : v[(unsigned)rand() % 11];
+			uintptr_t v[] = { 0,
+					  8,
+					  UINTPTR_MAX,
+					  UINTPTR_MAX - 8,
+					  stack_hi - 8,
+					  stack_hi,
+					  stack_lo,
+					  r.r[7] + 8,
+					  r.r[7] + (unsigned)rand() % 4096,
+					  (uintptr_t)test_rubbish,
+					  (uintptr_t)rand() << 20 };
+			r.r[reg] =
+			    reg == 16 && rand() % 4 ? real[(unsigned)rand() % nr_real].pc : v[(unsigned)rand() % 11];
 		}
 		struct step_frame f[64];
 		enum step_end end;
