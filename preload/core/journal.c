@@ -17,6 +17,7 @@
 
 #define PAGE            4096
 #define FIRST_WINDOW    ((size_t)64 << 10)
+#define LEAST_ROOM      1024 /* a header's: below it, opening is no use */
 #define MAX_WINDOW      ((size_t)16 << 20)
 #define CLOSED          ((size_t)1 << 62)
 #define TEE_PATIENCE_NS 2000000000u
@@ -191,8 +192,9 @@ static COLD bool window_next(struct window *seen, size_t len)
 
 /*
  * The newline first and the first byte last: a line that is cut short by death begins with a NUL and ends at its end.
- * By our own thread id: the process's is gone once its first thread has ended. The kernel does the storing, because it answers EFAULT where we would get SIGBUS: somebody emptied the file, or the
- * file system had promised blocks that it does not have.
+ * By our own thread id: the process's is gone once its first thread has ended. The kernel does the storing, because it
+ * answers EFAULT where we would get SIGBUS: somebody emptied the file, or the file system had promised blocks that it
+ * does not have.
  */
 static bool store(struct window *w, size_t at, const char *line, size_t len)
 {
@@ -414,7 +416,7 @@ const char *journal_open(const char *path)
 	int r = end < 0 ? (int)end : (int)sys2(SYS_ftruncate, fd, end);
 	if (r == 0) {
 		file_size = (uint64_t)end;
-		r = window_open(fd, (uint64_t)end, 2, torn, &w);
+		r = window_open(fd, (uint64_t)end, LEAST_ROOM, torn, &w);
 	}
 	sys1(SYS_close, fd);
 	if (w)
