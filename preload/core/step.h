@@ -39,7 +39,7 @@ enum step_end {
  * Walks from `regs` (whose pc and rsp are those of the first frame) outwards; out[0] is regs' own pc.
  * [stack_lo, stack_hi) may be read directly from the stack pointer upwards; anything else is probed first, by one
  * system call a page. 0, 0 when unknown. No syscall otherwise but where a rule is not cached yet, and for code without
- * rules. cost: about 10 ns a frame when its rule is cached.
+ * rules. cost: about 6 ns a frame when its rule is cached.
  */
 unsigned step_walk(const struct step_regs *regs, uintptr_t stack_lo, uintptr_t stack_hi, struct step_frame *out,
 		   unsigned max, enum step_end *end);

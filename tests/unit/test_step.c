@@ -10,11 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "base/sys.h"
 #include "core/module.h"
 #include "core/step.h"
 
@@ -94,10 +92,10 @@ static NOINLINE int plain(int x)
 static void test_plain(void **state)
 {
 	(void)state;
-	assert_int_equal(plain(1), 2);
-	expect_agreement(true);
-	plain(1); /* again, by cached rules */
-	expect_agreement(true);
+	for (int again = 0; again < 2; again++) { /* the second time by cached rules */
+		plain(1);
+		expect_agreement(true);
+	}
 	assert_true(nr_seen >= 5);
 	for (unsigned i = 1; i < nr_ours; i++) {
 		assert_true(ours[i].slot >= stack_lo && ours[i].slot < stack_hi);
@@ -280,9 +278,8 @@ static void test_coroutine(void **state)
 		assert_int_equal(ours[i].pc, (uintptr_t)glibcs[i]);
 }
 
-static void handler(int sig)
+static void handler(__attribute__((unused)) int sig)
 {
-	(void)sig;
 	look();
 }
 
