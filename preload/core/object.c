@@ -98,7 +98,7 @@ static bool table_room(void)
 		return true;
 	uint32_t alive = 0;
 	for (uint32_t i = 0; i <= t->mask; i++)
-		alive += t->slot[i].id != 0;
+		alive += t->slot[i].id || t->slot[i].dead;
 	/* Addresses that ended are dropped here; with many of them the size may stay. */
 	uint32_t n = (t->mask + 1) * (alive * 4 > t->mask ? 2 : 1);
 	struct object_table *bigger = arena_map(sizeof *bigger + (size_t)n * sizeof t->slot[0]);
@@ -107,7 +107,7 @@ static bool table_room(void)
 	bigger->mask = n - 1;
 	nr_used = 0;
 	for (uint32_t i = 0; i <= t->mask; i++) {
-		if (!t->slot[i].id)
+		if (!t->slot[i].id && !t->slot[i].dead)
 			continue;
 		struct object_slot *s = slot_of(bigger, t->slot[i].addr);
 		s->dead = t->slot[i].dead;
