@@ -11,6 +11,8 @@
 
 /* Frames of ours between the unwinder and the program's call. */
 #define OWN_MAX 32u
+/* Where, from its CFA, a function with a frame pointer keeps its caller's (psABI figure 3.3). */
+#define HOOK_RBP (-16)
 
 static _Atomic unsigned depth_max = 64;
 
@@ -60,8 +62,7 @@ static unsigned walk_blind(struct scratch *s, uintptr_t pc, uintptr_t cfa, uintp
 }
 
 /* Fills in what has to be verified for frames 1..n-1; false when that cannot be said in slots. */
-static bool remember_slots(struct stack_site *site, const struct step_frame *f, unsigned n, uintptr_t cfa,
-			   uintptr_t live)
+static bool remember_slots(struct stack_site *site, const struct step_frame *f, unsigned n, uintptr_t cfa)
 {
 	unsigned nr = 0;
 	for (unsigned i = 1; i < n; i++) {
@@ -85,8 +86,11 @@ static bool remember_slots(struct stack_site *site, const struct step_frame *f, 
 			intptr_t off = (intptr_t)(at[j] - cfa);
 			if (at[j] == 0)
 				continue;
-			/* Below `live` lie frames that will not be there when the site is looked at. */
-			if (off != (int32_t)off || (off < 0 && at[j] < live))
+			/* The caller's rbp, saved by some function of ours. The hooks make frames (they ask for
+			 * their frame address), so the next time it will be the first that was pushed. */
+			if (off < 0 && j < 2)
+				off = HOOK_RBP;
+			if (off != (int32_t)off || (off < 0 && off != HOOK_RBP))
 				return false;
 			to->off = (int32_t)off;
 			/* A return address was read from there a moment ago, so it is mapped. */
@@ -114,8 +118,6 @@ COLD uint32_t stack_capture_slow(struct stack_cache *c, uintptr_t pc, uintptr_t 
 {
 	struct step_regs regs;
 	STEP_HERE(&regs);
-	/* psABI figure 3.3: the saved rbp and the return address of this very function lie below it. */
-	uintptr_t live = (uintptr_t)__builtin_frame_address(0) + 16;
 	uintptr_t lo = c ? c->lo : 0, hi = c ? c->hi : 0;
 	unsigned depth = atomic_load_explicit(&depth_max, memory_order_relaxed);
 	struct scratch *s = arena_malloc(sizeof(*s));
@@ -158,7 +160,7 @@ COLD uint32_t stack_capture_slow(struct stack_cache *c, uintptr_t pc, uintptr_t 
 		site->pc = 0;
 		atomic_signal_fence(memory_order_seq_cst);
 		/* libunwind does not say where it read an address, so what it found cannot be verified next time. */
-		if (id && !borrowed && remember_slots(site, f, n, cfa, live)) {
+		if (id && !borrowed && remember_slots(site, f, n, cfa)) {
 			site->cfa = cfa;
 			site->stack = id;
 			atomic_signal_fence(memory_order_seq_cst);

@@ -105,7 +105,7 @@ static void depends(struct walk *w, uint32_t used, uintptr_t last_read)
 	w->loose = (used & (used - 1)) != 0;
 	if (used) {
 		unsigned reg = (unsigned)__builtin_ctz(used);
-		w->loose |= w->from[reg] == 0;
+		w->loose |= w->from[reg] == 0 || reg != RBP; /* nobody else saves another one where it can be found */
 		if (w->from[reg])
 			w->hold[n++] = w->from[reg];
 	}

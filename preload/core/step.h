@@ -26,7 +26,7 @@ struct step_frame {
 	 * order. 0: none. */
 	uintptr_t hold[2];
 	bool exact;
-	bool loose; /* where `slot` lies also depends on something that no word in memory tells */
+	bool loose; /* where `slot` lies also depends on a register other than rbp, or one that was not saved */
 };
 
 enum step_end {

@@ -101,6 +101,48 @@ static void test_two_callers(void **state)
 	assert_int_equal(cache.misses, before + 1);
 }
 
+/* A hook whose slow half is called in tail position, with another frame than its own. */
+static NOINLINE uint32_t slow_half(uintptr_t pc, uintptr_t cfa)
+{
+	uint32_t id = 0;
+	for (volatile int i = 0; i < 1; i++)
+		id += stack_capture_slow(&cache, pc, cfa);
+	return id;
+}
+static NOINLINE uint32_t lean_hook(void)
+{
+	uintptr_t pc = (uintptr_t)__builtin_return_address(0), cfa = (uintptr_t)__builtin_frame_address(0) + 16;
+	uint32_t id = stack_capture(&cache, pc, cfa);
+	if (id == 0)
+		return slow_half(pc, cfa);
+	hits++;
+	return id;
+}
+static NOINLINE uint32_t with_alloca(size_t n)
+{
+	char *p = alloca(n);
+	long v[8] __attribute__((aligned(64)));
+	__asm__ volatile("" ::"r"(p), "r"(v) : "memory");
+	uint32_t id = lean_hook();
+	KEEP();
+	return id;
+}
+
+static void test_lean_hook(void **state)
+{
+	(void)state;
+	volatile int times = 10;
+	uint32_t id = 0;
+	cache_begin();
+	hits = 0;
+	for (int i = 0; i < times; i++) {
+		uint32_t now = with_alloca(100);
+		assert_true(now != 0 && (id == 0 || id == now));
+		id = now;
+	}
+	assert_int_equal(hits, 9);
+}
+
 /* Calls at random, with frames whose size changes and whose old contents stay where they were. */
 static unsigned seed;
 static unsigned rnd(unsigned n)
@@ -420,9 +462,9 @@ static void test_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_two_callers), cmocka_unit_test(test_random), cmocka_unit_test(test_signal),
-		cmocka_unit_test(test_depth),       cmocka_unit_test(test_blind),  cmocka_unit_test(test_library),
-		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_two_callers), cmocka_unit_test(test_lean_hook), cmocka_unit_test(test_random),
+		cmocka_unit_test(test_signal),      cmocka_unit_test(test_depth),     cmocka_unit_test(test_blind),
+		cmocka_unit_test(test_library),     cmocka_unit_test(test_threads),
 	};
 	module_start();
 	return cmocka_run_group_tests(tests, NULL, NULL);
