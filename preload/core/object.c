@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Records live in chunks found through a sparse top table. */
-#define CHUNK_BITS 10
+#define CHUNK_BITS 12
 #define CHUNK (1u << CHUNK_BITS)
 #define MAX_SERIAL (1u << OBJECT_FAMILY_SHIFT)
 #define TOP (MAX_SERIAL / CHUNK)

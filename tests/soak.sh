@@ -1,0 +1,20 @@
+#!/bin/sh
+# make soak: the patterns and demos again and again, with the runtime's internal checks compiled in, for SOAK_SECONDS (1800).
+# Stops at the first difference; says how far it came.
+build=${1:-build}
+seconds=${SOAK_SECONDS:-1800}
+checked=$build-soak
+make -s BUILD="$checked" CHECK=1 test-build || exit 2
+end=$(($(date +%s) + seconds))
+rounds=0
+while [ "$(date +%s)" -lt "$end" ]; do
+	for t in tests/patterns/patterns.test tests/hooks/hooks.test tests/hooks/transparent.test; do
+		if ! BUILD=$checked sh "$t" >"$checked/soak.out" 2>&1; then
+			grep '^not ok' "$checked/soak.out"
+			echo "stopped in round $((rounds + 1)), $t; whole output: $checked/soak.out"
+			exit 1
+		fi
+	done
+	rounds=$((rounds + 1))
+done
+echo "$rounds rounds, no difference"
