@@ -5,20 +5,9 @@
 
 #include <string.h>
 
-enum { LEAF_BITS = 8, LEAF = 1 << LEAF_BITS, FAMILY_SHIFT = 28 };
-
-/* Lock ids are dense below the four bits that tell families apart. */
-struct leaf {
-	uint32_t live; /* locks here with chains */
-	struct leaf *next_free;
-	struct chain_lock lock[LEAF];
-};
-
-static struct {
-	struct leaf **leaf;
-	uint32_t room;
-} leaves[1u << (32 - FAMILY_SHIFT)];
-static struct leaf *free_leaf;
+struct chain_leaves chain_leaves[1u << (32 - CHAIN_FAMILY_SHIFT)];
+static struct chain_leaf *free_leaf;
+_Atomic uint32_t chain_changes;
 
 struct chain_dir *_Atomic chain_dir;
 struct order_pool chain_ctxs = ORDER_POOL_INIT(struct chain_ctx), chain_cells = ORDER_POOL_INIT(struct chain_cell);
@@ -30,44 +19,47 @@ static struct chain_chunk *free_chunk;
 
 /* ---- locks ------------------------------------------------------------------------------------------------------- */
 
-struct chain_lock *chain_lock_find(uint32_t lock)
+static COLD bool leaves_grow(struct chain_leaves *f, uint32_t i)
 {
-	uint32_t f = lock >> FAMILY_SHIFT, i = (lock & ((1u << FAMILY_SHIFT) - 1)) >> LEAF_BITS;
-	return i < leaves[f].room && leaves[f].leaf[i] ? &leaves[f].leaf[i]->lock[lock & (LEAF - 1)] : NULL;
+	uint32_t more = f->room ? f->room : 64;
+	while (more <= i)
+		more *= 2;
+	struct chain_leaf **dir = arena_calloc(more, sizeof *dir);
+	if (!dir)
+		return false;
+	if (f->leaf) {
+		memcpy(dir, f->leaf, f->room * sizeof *dir);
+		arena_free(f->leaf);
+	}
+	f->leaf = dir;
+	f->room = more;
+	return true;
 }
 
-struct chain_lock *chain_lock_get(uint32_t lock)
+static struct chain_lock *lock_get(uint32_t lock)
 {
-	uint32_t f = lock >> FAMILY_SHIFT, i = (lock & ((1u << FAMILY_SHIFT) - 1)) >> LEAF_BITS;
-	if (i >= leaves[f].room) {
-		uint32_t more = leaves[f].room ? leaves[f].room : 64;
-		while (more <= i)
-			more *= 2;
-		struct leaf **dir = arena_calloc(more, sizeof *dir);
-		if (!dir)
-			return NULL;
-		if (leaves[f].leaf) {
-			memcpy(dir, leaves[f].leaf, leaves[f].room * sizeof *dir);
-			arena_free(leaves[f].leaf);
-		}
-		leaves[f].leaf = dir;
-		leaves[f].room = more;
-	}
-	struct leaf **l = &leaves[f].leaf[i];
-	if (!*l && free_leaf) {
-		*l = free_leaf;
-		free_leaf = free_leaf->next_free;
-		(*l)->next_free = NULL;
-	}
-	if (!*l && !(*l = arena_alloc(sizeof **l)))
+	struct chain_lock *l = chain_lock_find(lock);
+	if (likely(l))
+		return l;
+	struct chain_leaves *f = &chain_leaves[lock >> CHAIN_FAMILY_SHIFT];
+	uint32_t i = (lock & ((1u << CHAIN_FAMILY_SHIFT) - 1)) >> CHAIN_LEAF_BITS;
+	if (i >= f->room && !leaves_grow(f, i))
 		return NULL;
-	return &(*l)->lock[lock & (LEAF - 1)];
+	struct chain_leaf *leaf = free_leaf;
+	if (leaf)
+		free_leaf = leaf->next_free;
+	else if (!(leaf = arena_alloc(sizeof *leaf)))
+		return NULL;
+	leaf->next_free = NULL;
+	f->leaf[i] = leaf;
+	return &leaf->lock[lock & (CHAIN_LEAF - 1)];
 }
 
 /* A page of locks that are all gone serves newer ones. */
 static void leaf_count(uint32_t lock, int by)
 {
-	struct leaf **l = &leaves[lock >> FAMILY_SHIFT].leaf[(lock & ((1u << FAMILY_SHIFT) - 1)) >> LEAF_BITS];
+	struct chain_leaf **l = &chain_leaves[lock >> CHAIN_FAMILY_SHIFT]
+					 .leaf[(lock & ((1u << CHAIN_FAMILY_SHIFT) - 1)) >> CHAIN_LEAF_BITS];
 	(*l)->live += (uint32_t)by;
 	if ((*l)->live)
 		return;
@@ -231,11 +223,26 @@ uint32_t chain_after(uint32_t id, uint32_t top, bool descend)
 	return 0;
 }
 
+static void changed(void) { atomic_store_explicit(&chain_changes, atomic_load_explicit(&chain_changes, memory_order_relaxed) + 1, memory_order_release); }
+
 /* ---- growing and pruning ----------------------------------------------------------------------------------------- */
+
+/* Is `gate` written in this chain? Of a deep one we do not look at all. */
+static bool writes(uint32_t chain, uint32_t gate)
+{
+	enum { DEEP = 64 };
+	for (unsigned i = 0; chain && i < DEEP; i++) {
+		const struct chain_node *n = chain_node(chain);
+		if (n->lock == gate)
+			return !chain_reads(n);
+		chain = n->parent;
+	}
+	return false;
+}
 
 uint32_t chain_add(uint32_t parent, uint32_t lock, uint32_t key)
 {
-	struct chain_lock *l = chain_lock_get(lock);
+	struct chain_lock *l = lock_get(lock);
 	uint32_t id = l && lock ? node_new() : 0;
 	if (!id)
 		return 0;
@@ -250,9 +257,12 @@ uint32_t chain_add(uint32_t parent, uint32_t lock, uint32_t key)
 	}
 	if (!l->nodes)
 		leaf_count(lock, 1);
+	if (unlikely(l->gate) && !writes(parent, l->gate))
+		l->gate = 0;
 	chain_link(id, CHAIN_PEERS);
 	chain_link(id, CHAIN_SIBLINGS);
 	become_inner(parent);
+	changed();
 	return id;
 }
 
@@ -261,10 +271,12 @@ void chain_move(uint32_t id, uint32_t parent)
 	struct chain_node *n = chain_node(id);
 	order_table_remove(&nodes, order_hash(n->parent, n->lock, chain_key(n)), id);
 	n->parent = parent;
+	chain_lock_find(n->lock)->gate = 0;
 	if (!order_table_add(&nodes, order_hash(parent, n->lock, chain_key(n)), id))
 		chain_dropped++;
 	chain_link(id, CHAIN_SIBLINGS);
 	become_inner(parent);
+	changed();
 }
 
 void chain_free(uint32_t id)
@@ -274,8 +286,11 @@ void chain_free(uint32_t id)
 	order_table_remove(&nodes, order_hash(n->parent, n->lock, chain_key(n)), id);
 	chain_unlink(id, CHAIN_PEERS);
 	uint32_t lock = n->lock;
-	if (!chain_lock_find(lock)->nodes)
+	struct chain_lock *l = chain_lock_find(lock);
+	if (!l->nodes) {
+		l->gate = 0;
 		leaf_count(lock, -1);
+	}
 	__atomic_store_n(&n->lock, 0, __ATOMIC_RELEASE);
 	node_gone(id);
 }
@@ -302,9 +317,9 @@ uint64_t chain_edges(void)
 {
 	static struct order_vec seen;
 	uint64_t nr = 0;
-	for (unsigned f = 0; f < ARRAY_SIZE(leaves); f++)
-		for (uint32_t i = 0; i < leaves[f].room; i++)
-			for (unsigned j = 0; leaves[f].leaf[i] && j < LEAF; j++)
-				nr += edges_of(&leaves[f].leaf[i]->lock[j], &seen);
+	for (unsigned f = 0; f < ARRAY_SIZE(chain_leaves); f++)
+		for (uint32_t i = 0; i < chain_leaves[f].room; i++)
+			for (unsigned j = 0; chain_leaves[f].leaf[i] && j < CHAIN_LEAF; j++)
+				nr += edges_of(&chain_leaves[f].leaf[i]->lock[j], &seen);
 	return nr;
 }

@@ -53,9 +53,24 @@ struct chain_cell {
 struct chain_lock {
 	uint32_t nodes;            /* chains that end in it */
 	uint32_t vertex;           /* topo.h; 0: never nested */
+	uint32_t gate;             /* write-held in every chain below this lock (cycle.c found out); 0 none known */
 	uint16_t writers, readers; /* how many of the dependencies chosen hold it */
 	uint16_t far;              /* 1 + how many more dependencies a cycle needs from here */
 	uint16_t mode;             /* how the dependency searched for holds it, + 1 */
+};
+
+enum { CHAIN_LEAF_BITS = 8, CHAIN_LEAF = 1 << CHAIN_LEAF_BITS, CHAIN_FAMILY_SHIFT = 28 };
+
+struct chain_leaf {
+	uint32_t live; /* locks here with chains */
+	struct chain_leaf *next_free;
+	struct chain_lock lock[CHAIN_LEAF];
+};
+
+/* Lock ids are dense below the four bits that tell families apart. */
+struct chain_leaves {
+	struct chain_leaf **leaf;
+	uint32_t room;
 };
 
 struct chain_chunk {
@@ -71,6 +86,9 @@ struct chain_dir {
 
 extern struct chain_dir *_Atomic chain_dir;
 extern struct order_pool chain_ctxs, chain_cells;
+extern struct chain_leaves chain_leaves[1u << (32 - CHAIN_FAMILY_SHIFT)];
+/* Counts additions and changes: what a reader without the lock did not find before, is not there while this is the same. */
+extern _Atomic uint32_t chain_changes;
 /* Chains; dependencies times threads; lost for want of memory; contexts replaced by another thread's. */
 extern uint64_t chain_nr, chain_nr_deps, chain_dropped, chain_merged;
 extern uint32_t chain_next_id;
@@ -112,6 +130,14 @@ HOT struct chain_ctx *chain_ctx(uint32_t id)
 	return ORDER_POOL_AT(&chain_ctxs, struct chain_ctx, id);
 }
 
+/* What is known of a lock that is in some chain; else NULL or all zero. */
+HOT struct chain_lock *chain_lock_find(uint32_t lock)
+{
+	const struct chain_leaves *f = &chain_leaves[lock >> CHAIN_FAMILY_SHIFT];
+	uint32_t i = (lock & ((1u << CHAIN_FAMILY_SHIFT) - 1)) >> CHAIN_LEAF_BITS;
+	return i < f->room && f->leaf[i] ? &f->leaf[i]->lock[lock & (CHAIN_LEAF - 1)] : NULL;
+}
+
 /* A dependency: something was held, and somebody was ready to wait. */
 HOT bool chain_is_dep(const struct chain_node *n)
 {
@@ -124,9 +150,6 @@ uint32_t chain_find(uint32_t parent, uint32_t lock, uint32_t key);
 uint32_t chain_add(uint32_t parent, uint32_t lock, uint32_t key);
 /* Was this dependency recorded for this thread and segment? Without the lock; may say no wrongly. */
 bool chain_fresh(uint32_t id, uint32_t thread, uint32_t seg);
-
-struct chain_lock *chain_lock_find(uint32_t lock);
-struct chain_lock *chain_lock_get(uint32_t lock);
 
 /* Records an occurrence; returns the context, or 0 when there is nothing new to search for (or no memory). */
 uint32_t chain_record(uint32_t id, uint32_t thread, uint32_t seg, const struct order_hold *held, unsigned nr_held,

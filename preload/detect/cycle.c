@@ -5,7 +5,7 @@
 #include "detect/topo.h"
 
 enum {
-	EARN = 4096,     /* steps of search per dependency recorded */
+	EARN = 1024,     /* steps of search per dependency recorded */
 	PURSE = 1 << 20, /* that can be saved up: about 50 ms */
 	ENOUGH = 4096,   /* steps after which the backward look stops at what it needs */
 	NR_MEMO = 64,
@@ -43,6 +43,24 @@ static bool gated(const struct chain_node *hold)
 {
 	const struct chain_lock *l = chain_lock_find(hold->lock);
 	return l->writers || (l->readers && !chain_reads(hold));
+}
+
+/* Is every chain that ends in this lock behind a gate that a dependency chosen holds? (All accounts under one big lock.) */
+static bool behind_gate(const struct chain_lock *l)
+{
+	const struct chain_lock *gate = l->gate ? chain_lock_find(l->gate) : NULL;
+	return gate && gate->writers;
+}
+
+/* A lock that both this chain and a dependency chosen write, or (given one) that one if so; 0: none. */
+static uint32_t gate_of(uint32_t chain, uint32_t only)
+{
+	for (const struct chain_node *n; chain; chain = n->parent) {
+		n = chain_node(chain);
+		if (only ? n->lock == only : chain_lock_find(n->lock)->writers != 0)
+			return chain_reads(n) ? 0 : n->lock;
+	}
+	return 0;
 }
 
 static bool path_free(uint32_t id)
@@ -137,6 +155,8 @@ static void search_pairs(void)
 {
 	enum { FEW = 8 };
 	const struct chain_node *first = chain_node(cycle_pick[0].node);
+	if (behind_gate(chain_lock_find(first->lock)))
+		return;
 	for (uint32_t peer = chain_lock_find(first->lock)->nodes; peer; peer = chain_node(peer)->peer.next) {
 		const struct chain_node *p = chain_node(peer);
 		if (!(p->bits & CHAIN_INNER))
@@ -179,6 +199,29 @@ static bool any_overlap(const struct chain_node *n)
 	return false;
 }
 
+/* Marks what this dependency holds as leading on; false when out of memory. */
+static bool look_under(const struct chain_node *n, uint32_t vertex, unsigned far)
+{
+	bool news = false, apart = true;
+	for (uint32_t up = n->parent; up && apart; up = chain_node(up)->parent) {
+		const struct chain_lock *u = chain_lock_find(chain_node(up)->lock);
+		news |= !u->far && u->vertex && topo_same(u->vertex, vertex);
+		apart = !gated(chain_node(up));
+		steps--;
+	}
+	if (!news || !apart || !any_overlap(n))
+		return true;
+	for (uint32_t up = n->parent; up; up = chain_node(up)->parent) {
+		struct chain_lock *u = chain_lock_find(chain_node(up)->lock);
+		if (u->far || !u->vertex || !topo_same(u->vertex, vertex))
+			continue;
+		if (!order_vec_push(&queue, chain_node(up)->lock))
+			return false;
+		u->far = (uint16_t)far;
+	}
+	return true;
+}
+
 /* How many dependencies, each fit to stand beside the first one, lead from a lock to what that one holds? */
 static bool look_back(uint32_t want, uint32_t vertex)
 {
@@ -186,34 +229,24 @@ static bool look_back(uint32_t want, uint32_t vertex)
 	int64_t start = steps;
 	horizon = 0;
 	for (uint32_t q = 0; q < queue.nr; q++) {
-		const struct chain_lock *x = chain_lock_find(queue.v[q]);
+		struct chain_lock *x = chain_lock_find(queue.v[q]);
 		unsigned far = x->far + 1u;
 		if (far > CYCLE_MAX)
 			break;
+		if (behind_gate(x))
+			continue;
+		uint32_t gate = gate_of(chain_node(x->nodes)->parent, 0);
 		for (uint32_t id = x->nodes; id; id = chain_node(id)->peer.next) {
 			const struct chain_node *n = chain_node(id);
 			if (--steps < 0)
 				return false;
-			if (!chain_is_dep(n))
-				continue;
-			bool news = false, apart = true;
-			for (uint32_t up = n->parent; up && apart; up = chain_node(up)->parent) {
-				const struct chain_lock *u = chain_lock_find(chain_node(up)->lock);
-				news |= !u->far && u->vertex && topo_same(u->vertex, vertex);
-				apart = !gated(chain_node(up));
-				steps--;
-			}
-			if (!news || !apart || !any_overlap(n))
-				continue;
-			for (uint32_t up = n->parent; up; up = chain_node(up)->parent) {
-				struct chain_lock *u = chain_lock_find(chain_node(up)->lock);
-				if (u->far || !u->vertex || !topo_same(u->vertex, vertex))
-					continue;
-				if (!order_vec_push(&queue, chain_node(up)->lock))
-					return false;
-				u->far = (uint16_t)far;
-			}
+			if (gate)
+				gate = gate_of(n->parent, gate);
+			if (!gate && chain_is_dep(n) && !look_under(n, vertex, far))
+				return false;
 		}
+		/* Not looked at while all had it; what was skipped so before the first that has not, is behind it all the same. */
+		x->gate = gate;
 		if (target->far && start - steps > ENOUGH) {
 			horizon = far;
 			break;
@@ -270,6 +303,8 @@ static bool advance(unsigned place, unsigned nr, uint32_t vertex)
 		if (f->node)
 			f->node = chain_after(f->node, f->peer, f->node == f->peer || !gated(chain_node(f->node)));
 		while (!f->node) {
+			if (!f->peer && behind_gate(chain_lock_find(before->lock)))
+				return false;
 			f->peer = f->peer ? chain_node(f->peer)->peer.next : chain_lock_find(before->lock)->nodes;
 			if (!f->peer || !(chain_node(f->peer)->bits & CHAIN_INNER) || --steps < 0)
 				return false;

@@ -174,16 +174,13 @@ static bool is_in(uint32_t want, uint32_t chain, const struct order_hold *held, 
 	return false;
 }
 
-/* The chain with one more; the same one when the lock is in it already. 0 when out of memory. */
+/* A chain that is known not to be there. The same one when the lock is in it already. 0 when out of memory. */
 static uint32_t make(uint32_t chain, const struct order_hold *held, unsigned nr_held, uint32_t want, uint32_t key)
 {
-	uint32_t next = chain_find(chain, want, key);
-	if (next)
-		return next;
 	if (chain && is_in(want, chain, held, nr_held))
 		return chain;
-	next = chain_add(chain, want, key);
-	if (next)
+	uint32_t next = chain_add(chain, want, key);
+	if (likely(next))
 		link_up(next);
 	else
 		chain_dropped++;
@@ -194,8 +191,8 @@ static uint32_t rebuild(const struct order_hold *held, unsigned nr_held)
 {
 	uint32_t chain = 0;
 	for (unsigned i = 0; i < nr_held; i++) {
-		uint32_t next = make(chain, held, i, held[i].lock, held[i].key & CHAIN_KEY);
-		if (!next)
+		uint32_t next = chain_find(chain, held[i].lock, held[i].key & CHAIN_KEY);
+		if (!next && !(next = make(chain, held, i, held[i].lock, held[i].key & CHAIN_KEY)))
 			return 0;
 		chain = next;
 	}
@@ -226,17 +223,24 @@ static bool is_writer(uint32_t want, uint32_t key)
 	return !(key & (ORDER_READ | ORDER_TRY)) && cycle_question && cycle_question(want);
 }
 
-static void record(uint32_t id, uint32_t thread, uint32_t seg, const struct order_hold *held, unsigned nr_held,
-		   uint32_t want_stack, bool writer)
+/* A thread wants a lock. */
+struct wish {
+	uint32_t thread, seg, chain;
+	const struct order_hold *held;
+	unsigned nr_held;
+	uint32_t lock, key, stack;
+};
+
+static void record(uint32_t id, const struct wish *w, bool writer)
 {
 	const struct chain_node *n = chain_node(id);
-	uint32_t ctx = chain_record(id, thread, seg, held, nr_held, want_stack);
+	uint32_t ctx = chain_record(id, w->thread, w->seg, w->held, w->nr_held, w->stack);
 	if (!ctx)
 		return;
 	uint32_t v = chain_lock_find(n->lock)->vertex;
 	if (n->parent && v) {
 		cycle_earn();
-		topo_thread(v, thread);
+		topo_thread(v, w->thread);
 		if (may_close(n))
 			cycle_search(id, ctx);
 	}
@@ -255,35 +259,48 @@ static void deliver(struct cycle_found *f)
 	}
 }
 
+/* Not cold like its caller: for the compiler that would mean small rather than fast, for all it calls too. */
+static __attribute__((hot, noinline)) uint32_t next_slow(struct order_cache *c, const struct wish *w)
+{
+	/* A chain that is not there was lost, or died with a lock. */
+	bool mine = w->chain ? chain_node_find(w->chain) != NULL : !w->nr_held;
+	bool writer = is_writer(w->lock, w->key), records = writer || (w->nr_held && !(w->key & ORDER_TRY));
+	uint32_t changes = atomic_load_explicit(&chain_changes, memory_order_acquire);
+	uint32_t next = mine ? chain_find(w->chain, w->lock, w->key) : 0;
+	if (next && (!records || chain_fresh(next, w->thread, w->seg))) {
+		cache_missed(c);
+		cache_put(c, w->chain, w->lock, w->key, w->seg, next);
+		return next;
+	}
+	spin_lock(&lock);
+	uint32_t base = w->chain;
+	if (unlikely(!mine || (base && !chain_node_find(base))))
+		base = rebuild(w->held, w->nr_held);
+	if (next && !chain_node_find(next))
+		next = 0;
+	if (!next && (base != w->chain || changes != chain_changes))
+		next = chain_find(base, w->lock, w->key);
+	if (!next && (base || !w->nr_held))
+		next = make(base, w->held, w->nr_held, w->lock, w->key);
+	struct cycle_found *found = NULL;
+	if (records && next && next != base) {
+		record(next, w, writer);
+		found = cycle_take();
+	}
+	spin_unlock(&lock);
+	if (likely(next && next != base && base == w->chain))
+		cache_put(c, base, w->lock, w->key, w->seg, next);
+	if (unlikely(found))
+		deliver(found);
+	return next;
+}
+
 uint32_t order_next_slow(struct order_cache *c, uint32_t thread, uint32_t seg, uint32_t chain,
 			 const struct order_hold *held, unsigned nr_held, uint32_t want, uint32_t key,
 			 uint32_t want_stack)
 {
-	key &= CHAIN_KEY;
-	bool mine = chain ? chain_node_find(chain) != NULL : !nr_held; /* else it was lost, or died with a lock */
-	bool writer = is_writer(want, key), records = writer || (nr_held && !(key & ORDER_TRY));
-	uint32_t next = mine ? chain_find(chain, want, key) : 0;
-	if (next && (!records || chain_fresh(next, thread, seg))) {
-		cache_missed(c);
-		cache_put(c, chain, want, key, seg, next);
-		return next;
-	}
-	spin_lock(&lock);
-	uint32_t base = chain;
-	if (!mine || (chain && !chain_node_find(chain)))
-		base = rebuild(held, nr_held);
-	next = base || !nr_held ? make(base, held, nr_held, want, key) : 0;
-	struct cycle_found *found = NULL;
-	if (next && next != base && records) {
-		record(next, thread, seg, held, nr_held, want_stack, writer);
-		found = cycle_take();
-	}
-	spin_unlock(&lock);
-	if (next && next != base && base == chain)
-		cache_put(c, chain, want, key, seg, next);
-	if (unlikely(found))
-		deliver(found);
-	return next;
+	struct wish w = { thread, seg, chain, held, nr_held, want, key & CHAIN_KEY, want_stack };
+	return next_slow(c, &w);
 }
 
 void order_forget(uint32_t gone)
