@@ -300,6 +300,7 @@ static void fork_child(void)
 	thread_fork_child(self);
 	object_fork_child();
 	module_fork_child();
+	borrow_fork_child();
 	depot_fork_child();
 	order_fork_child();
 	segment_fork_child();
