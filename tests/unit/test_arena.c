@@ -179,11 +179,46 @@ static void test_random(void **state)
 	assert_true(arena_bytes() < (size_t)200 << 20);
 }
 
+/* Several threads find the same chunk full at the same moment, again and again. */
+static void *hammer(void *arg)
+{
+	uintptr_t me = (uintptr_t)arg;
+	uintptr_t *chain = NULL;
+	for (int i = 0; i < 6000; i++) {
+		size_t words = 300 + (size_t)i % 100;
+		uintptr_t *p = arena_alloc(words * sizeof *p);
+		if (!p || p[0] || p[words - 1])
+			return "refused or not zero";
+		p[0] = (uintptr_t)chain;
+		p[1] = p[words - 1] = me;
+		p[2] = words;
+		chain = p;
+	}
+	for (; chain; chain = (uintptr_t *)chain[0])
+		if (chain[1] != me || chain[chain[2] - 1] != me)
+			return "given to two";
+	return NULL;
+}
+
+static void test_threads(void **state)
+{
+	(void)state;
+	pthread_t t[6];
+	for (uintptr_t i = 0; i < ARRAY_SIZE(t); i++)
+		pthread_create(&t[i], NULL, hammer, (void *)(i + 1));
+	for (unsigned i = 0; i < ARRAY_SIZE(t); i++) {
+		void *trouble;
+		pthread_join(t[i], &trouble);
+		if (trouble)
+			fail_msg("%s", (char *)trouble);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_alloc), cmocka_unit_test(test_map),    cmocka_unit_test(test_limit),
-		cmocka_unit_test(test_heap),  cmocka_unit_test(test_random),
+		cmocka_unit_test(test_heap),  cmocka_unit_test(test_random), cmocka_unit_test(test_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
