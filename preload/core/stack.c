@@ -77,7 +77,7 @@ static bool remember_slots(struct stack_site *site, const struct step_frame *f, 
 			return false;
 		arena_free(site->slot);
 		site->slot = slot;
-		site->room = room;
+		site->room = (uint16_t)room;
 	}
 	struct stack_slot *to = site->slot;
 	for (unsigned i = 1; i < n; i++) {
@@ -100,7 +100,7 @@ static bool remember_slots(struct stack_site *site, const struct step_frame *f, 
 			to++;
 		}
 	}
-	site->nr = nr;
+	site->nr = (uint16_t)nr;
 	return true;
 }
 

@@ -21,11 +21,12 @@ struct stack_slot {
 
 struct stack_site {
 	uintptr_t pc, cfa;
-	uint32_t nr;    /* slots to verify */
-	uint32_t stack; /* depot id */
-	uint32_t room;  /* slots allocated */
 	struct stack_slot *slot;
+	uint32_t stack; /* depot id */
+	uint16_t nr;    /* slots to verify */
+	uint16_t room;  /* slots allocated */
 };
+_Static_assert(sizeof(struct stack_site) == 32, "found by a shift, and half a cache line");
 
 struct stack_cache {
 	struct stack_site site[STACK_SITES];

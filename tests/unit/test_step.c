@@ -10,12 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
-
 #include <cmocka.h>
-
 #include "core/module.h"
 #include "core/step.h"
-
 #define MAX      400
 #define NOINLINE __attribute__((noinline))
 /* A call in the middle, so that the frame of the caller stays. */
