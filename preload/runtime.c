@@ -234,9 +234,15 @@ static void process_ending(const char *reason)
 	gate_shut();
 	if (strcmp(reason, "exec") == 0) {
 		/* It may fail: everything stays open. */
-		if (journal_has_file())
+		if (journal_has_file() || journal_has_socket())
 			emit_end(reason);
 		journal_trim();
+		if (reporting) {
+			/* exec would turn its quiet end into a SIGCHLD for the new program. */
+			journal_close();
+			reporter_finish(2000000000u);
+			reporting = false;
+		}
 	} else {
 		end(reason);
 		if (options.exitcode && emit_findings(options.fail_on) && strcmp(reason, "_exit") == 0)

@@ -95,8 +95,12 @@ static inline void leave(void)
 
 void spin_freeze(void)
 {
-	uint32_t own = depth != 0, seen;
-	atomic_store(&frozen, 1);
+	uint32_t own = depth != 0, seen, nobody = 0;
+	/* One fork at a time: the first one's thaw must not let go of the second. */
+	while (!atomic_compare_exchange_strong(&frozen, &nobody, 1)) {
+		sys_futex_wait(&frozen, 1, 0);
+		nobody = 0;
+	}
 	while ((seen = atomic_load(&nr_inside)) > own)
 		sys_futex_wait(&nr_inside, seen, 1000000);
 }
