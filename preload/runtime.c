@@ -201,12 +201,14 @@ static void first_finding(void)
 	if (options.quiet)
 		return;
 	start_reporter();
-	if (reporting)
+	if (reporting) {
 		header();
-	else
+		emit_again();
+	} else {
 		fall_back(why_not);
-	if (!reporting && journal_has_file() && !options.journal)
-		header();
+		if (journal_has_file() && !options.journal)
+			header();
+	}
 }
 
 /* ---- ends -------------------------------------------------------------------------------------------------------- */

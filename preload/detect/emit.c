@@ -280,8 +280,8 @@ bool emit_finding(const struct finding *x)
 	bool fresh = remember(print);
 	if (!fresh)
 		folded++;
-	bool start = fresh && !first_done;
-	first_done |= fresh;
+	bool start = fresh && !first_done && (grade > GRADE_ADVICE || advice_counts);
+	first_done |= start;
 	spin_unlock(&lock);
 	if (!fresh)
 		return false;
@@ -434,7 +434,12 @@ uint64_t emit_findings(enum grade least)
 	return n;
 }
 
-bool emit_any(void) { return first_done; }
+void emit_again(void)
+{
+	spin_lock(&lock);
+	emit_facts_reset();
+	spin_unlock(&lock);
+}
 
 void emit_fork_child(void)
 {

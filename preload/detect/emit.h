@@ -42,13 +42,14 @@ void emit_before_first(void (*f)(void), bool advice_too);
 
 /* The header line of a section. args: NUL-separated, as in /proc/self/cmdline. */
 void emit_header(int pid, int ppid, const char *exe, const char *args, size_t args_len, const char *options);
+/* Somebody new listens: what findings refer to is written anew from here on. */
+void emit_again(void);
 void emit_note(const char *note);
 /* Every dependency, the counters and the end record. May be called again (a forked child, a failed exec). */
 void emit_end(const char *reason);
 
 /* New findings so far, at or above this grade. */
 uint64_t emit_findings(enum grade least);
-bool emit_any(void);
 
 /* In a forked child: a new journal starts from nothing. */
 void emit_fork_child(void);
