@@ -217,6 +217,7 @@ struct thread *thread_attach(struct thread_info *info, uintptr_t handle, uintptr
 		t->wait.seq += t->wait.seq & 1;
 		t->exit_rounds = 0;
 		t->disowned = 0;
+		t->cancelled = false;
 		info->tid = tid;
 		info->handle = handle;
 		t->prev = NULL;

@@ -70,6 +70,7 @@ struct thread {
 	uint32_t slot;
 	uint32_t exit_rounds;
 	_Atomic uintptr_t disowned;
+	_Atomic bool cancelled; /* somebody asked it to end */
 	void *once_fn;
 	struct stack_cache stacks;
 };

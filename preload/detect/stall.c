@@ -62,6 +62,8 @@ struct sleepers {
 static bool maybe_woken(struct thread *u)
 {
 	const struct wait *w = &u->wait;
+	if (atomic_load(&u->cancelled))
+		return true;
 	if (w->kind == WAIT_JOIN) {
 		struct thread_info *info = thread_by_id(w->target);
 		return !info || info->flags & THREAD_ENDED;
@@ -87,7 +89,7 @@ static bool collect(struct thread *u, void *arg)
 	struct sleepers *s = arg;
 	uint32_t seq = atomic_load(&u->wait.seq);
 	bool trusting = !s->patient || u == s->self;
-	if (!(seq & 1) || u->wait.timed || u->wait.reported || s->nr == s->room || (trusting && maybe_woken(u)))
+	if (!(seq & 1) || u->wait.timed || u->wait.reported || s->nr == s->room || (trusting && maybe_woken(u)) || atomic_load(&u->cancelled))
 		return s->all = false;
 	/* A condition wait releases its mutex first. */
 	if (u->wait.kind == WAIT_LOCK && s->self->wait.kind == WAIT_COND && u->wait.lock == s->self->wait.mutex)
@@ -201,6 +203,9 @@ bool waitfor_stall(struct thread *t, bool patient)
 		thread_each(collect, &s);
 		/* Twice, because "in a futex call" and "in this wait" are read one after the other. */
 		stalled = s.all && s.nr == thread_live() && kernel_agrees(&s) && kernel_agrees(&s);
+		/* And once more about ourselves, now that the others are known to sleep: one of them may have been the last but one
+		 * at our barrier, or have posted before it lay down. */
+		stalled = stalled && !self_passes(t) && !maybe_woken(t);
 		if (stalled && patient && ring_among(&s))
 			;
 		else if (stalled)

@@ -27,6 +27,9 @@ INTERPOSE(void *, dlopen, (const char *file, int mode))
 INTERPOSE(int, dlclose, (void *handle))
 {
 	struct thread *t = hook_thread();
+	/* Before, so that a library nobody has asked about yet is known; after, so that it is known to be gone. */
+	if (t && process_events.modules_changed)
+		process_events.modules_changed();
 	int r = REAL(dlclose)(handle);
 	if (t && r == 0 && process_events.modules_changed)
 		process_events.modules_changed();

@@ -42,7 +42,8 @@ static int take(sem_t *s, const struct limit *limit, struct site site, const cha
 	if (limit && limit_refused(limit, true))
 		return real_wait(s, limit);
 	/* A cancellation point even when it need not wait; trywait is none (a loop of trywaits alone is never cancelled). */
-	pthread_testcancel();
+	if (!limit || limit->clock == LIMIT_DEFAULT) /* sem_clockwait is none while it need not wait (glibc 2.36) */
+		pthread_testcancel();
 	if (real_sem_trywait(s) == 0)
 		return 0;
 	uint32_t id = object_here(t, (uintptr_t)s, FAMILY_SEM, site, false);

@@ -235,6 +235,18 @@ INTERPOSE(int, thrd_detach, (thrd_t thread))
 	return r;
 }
 
+/* It will wake from whatever it waits in. */
+INTERPOSE(int, pthread_cancel, (pthread_t thread))
+{
+	struct thread *t = hook_thread();
+	bool joined;
+	struct thread_info *info = t ? thread_by_handle((uintptr_t)thread, &joined) : NULL;
+	struct thread *u = info && !joined ? atomic_load(&info->live) : NULL;
+	if (u)
+		atomic_store(&u->cancelled, true);
+	return REAL(pthread_cancel)(thread);
+}
+
 /* The end of a thread is noticed by its key (above); these are here so that the call is seen to be ours. */
 INTERPOSE(void, pthread_exit, (void *value))
 {
