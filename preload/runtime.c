@@ -355,8 +355,9 @@ static void forget_closed(void)
 static void modules_changed(void)
 {
 	gate_shut();
-	if (module_refresh()) {
-		forget_closed();
+	bool changed = module_refresh();
+	forget_closed(); /* also when nothing changed: a module may have been learnt by its address meanwhile */
+	if (changed) {
 		step_flush();
 		thread_poke_all(POKE_FLUSH);
 	}
