@@ -1,4 +1,4 @@
-/* EXPECT: lock-order:possible */
+/* EXPECT-LATER: lock-order:possible */
 /* dlopen with a lock held in one thread; the lock inside a dl_iterate_phdr callback (under the loader's lock) in the
  * other. */
 #include "basics.h"

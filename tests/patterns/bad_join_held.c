@@ -1,4 +1,4 @@
-/* EXPECT: lock-order:possible */
+/* EXPECT-LATER: lock-order:possible */
 /* main joins a thread while it holds a lock that the thread takes: today the thread was through with it already. */
 #include "basics.h"
 #include "invisible.h"

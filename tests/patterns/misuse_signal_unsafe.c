@@ -1,4 +1,4 @@
-/* EXPECT: signal-unsafe:confirmed */
+/* EXPECT-LATER: signal-unsafe:confirmed */
 /* A signal handler that locks a mutex and allocates memory. It goes well as long as it interrupts neither. */
 #include "basics.h"
 #include <signal.h>
