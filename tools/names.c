@@ -1,0 +1,196 @@
+#include "names.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct names_file {
+	const char *base, *path;
+	bool ambiguous;
+	UT_hash_handle hh;
+};
+
+void names_init(struct names *n, struct symbols *s, bool full_paths)
+{
+	memset(n, 0, sizeof *n);
+	n->symbols = s;
+	n->full_paths = full_paths;
+}
+
+void names_free(struct names *n)
+{
+	HASH_CLEAR(hh, n->files);
+	mem_free(&n->mem);
+}
+
+/* ---- places ------------------------------------------------------------------------------------------------------ */
+
+static const char *base_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+static struct names_file *meet(struct names *n, const char *path)
+{
+	const char *base = base_of(path);
+	struct names_file *f;
+	HASH_FIND_STR(n->files, base, f);
+	if (!f) {
+		f = mem_take(&n->mem, sizeof *f);
+		f->path = mem_copy(&n->mem, path, strlen(path));
+		f->base = base_of(f->path);
+		HASH_ADD_KEYPTR(hh, n->files, f->base, strlen(f->base), f);
+	} else if (strcmp(f->path, path) != 0) {
+		f->ambiguous = true;
+	}
+	return f;
+}
+
+void names_meet(struct names *n, const struct trace *t)
+{
+	for (unsigned i = 0; t && i < t->nr; i++)
+		if (t->frames[i].place.file)
+			meet(n, t->frames[i].place.file);
+}
+
+const char *names_file(struct names *n, const char *path)
+{
+	if (n->full_paths)
+		return path;
+	const char *base = base_of(path);
+	if (!meet(n, path)->ambiguous)
+		return base;
+	/* With its directory: two of them are rarely called the same. */
+	const char *dir = base > path ? base - 1 : path;
+	while (dir > path && dir[-1] != '/')
+		dir--;
+	return dir;
+}
+
+const char *names_place(struct names *n, const struct frame *f)
+{
+	if (!f)
+		return "an unknown place";
+	if (f->place.file && f->place.line)
+		return mem_printf(&n->mem, "%s:%u", names_file(n, f->place.file), f->place.line);
+	if (f->place.function)
+		return mem_printf(&n->mem, "%s+0x%llx", f->place.function, (unsigned long long)f->place.past);
+	if (!f->module)
+		return mem_printf(&n->mem, "0x%llx", (unsigned long long)f->offset);
+	return mem_printf(&n->mem, "%s+0x%llx", trace_module_name(f), (unsigned long long)f->offset);
+}
+
+const char *names_site(struct names *n, struct section *s, uint64_t stack)
+{
+	return names_place(n, trace_site(trace_get(n->symbols, s, stack)));
+}
+
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
+
+/* A name on one line, whatever somebody put into it. */
+static const char *one_line(struct names *n, const char *text)
+{
+	char *copy = mem_copy(&n->mem, text, strlen(text));
+	for (char *p = copy; *p; p++)
+		if (*p == '\n' || *p == '\r' || *p == '\t')
+			*p = ' ';
+	return copy;
+}
+
+const char *names_thread(struct names *n, const struct section *s, uint64_t thread, bool sentence)
+{
+	const struct thread *t = model_thread(s, thread);
+	const char *word = sentence ? "Thread" : "thread";
+	if (!thread)
+		return sentence ? "An unknown thread" : "an unknown thread";
+	if (!t || !t->name || !*t->name)
+		return mem_printf(&n->mem, "%s %llu", word, (unsigned long long)thread);
+	return mem_printf(&n->mem, "%s %llu \"%s\"", word, (unsigned long long)thread, one_line(n, t->name));
+}
+
+/* ---- locks ------------------------------------------------------------------------------------------------------- */
+
+const char *names_lock_kind(const struct section *s, uint64_t lock)
+{
+	const struct lock *l = model_lock(s, lock);
+	return lock_kind_facts[l && l->kind > 0 ? l->kind : LOCK_UNKNOWN].words;
+}
+
+static bool by_symbol(struct names *n, struct section *s, const struct lock *l, struct lock_name *name)
+{
+	struct symbols_datum d;
+	struct module *m = l->is_static ? model_module(s, l->module) : NULL;
+	if (!m || !symbols_data(n->symbols, symbols_file(n->symbols, m), l->offset, &d))
+		return false;
+	if (strncmp(d.name, "_IO_2_1_std", 11) == 0)
+		d.name = strstr(d.name, "stdin") ? "stdin" : strstr(d.name, "stdout") ? "stdout" : "stderr";
+	*name = (struct lock_name){ .by = LOCK_BY_SYMBOL, .symbol = d.name, .text = d.name, .file = d.file, .line = d.line,
+				    .function = d.function };
+	return true;
+}
+
+static bool by_stack(struct names *n, struct section *s, uint64_t id, const struct lock *l, struct lock_name *name)
+{
+	const struct trace *t = trace_get(n->symbols, s, l->init ? l->init : l->first);
+	const struct frame *f = trace_site(t);
+	if (!f)
+		return false;
+	const char *kind = l->kind > 0 ? lock_kind_facts[l->kind].words : "lock";
+	*name = (struct lock_name){ .by = l->init ? LOCK_BY_INIT : LOCK_BY_FIRST, .file = f->place.file,
+				    .line = f->place.line, .function = f->place.function, .trace = t };
+	name->text = mem_printf(&n->mem, "%s@%s", kind, names_place(n, f));
+	/* Many locks are made at one place: those get their number as well. */
+	struct lock *other, *next;
+	HASH_ITER (hh, s->locks, other, next)
+		if (other->id != id && !other->is_static && other->kind == l->kind && other->init == l->init &&
+		    (l->init || other->first == l->first)) {
+			name->text = mem_printf(&n->mem, "%s#%llu", name->text, (unsigned long long)id);
+			break;
+		}
+	return true;
+}
+
+static void name_lock(struct names *n, struct section *s, uint64_t id, const struct lock *l, struct lock_name *name)
+{
+	if (l && (l->kind == LOCK_LOADER || (l->kind == LOCK_THREAD && l->thread))) {
+		name->by = LOCK_BY_NATURE;
+		name->text = l->kind == LOCK_LOADER ? "the loader lock"
+						    : mem_printf(&n->mem, "the end of %s", names_thread(n, s, l->thread, false));
+		return;
+	}
+	if (l && (by_symbol(n, s, l, name) || by_stack(n, s, id, l, name)))
+		return;
+	name->by = LOCK_BY_ADDRESS;
+	struct module *m = l && l->is_static ? model_module(s, l->module) : NULL;
+	if (m && m->path && *m->path)
+		name->text = mem_printf(&n->mem, "%s+0x%llx", base_of(m->path), (unsigned long long)l->offset);
+	else if (l && l->address)
+		name->text = mem_printf(&n->mem, "%s at 0x%llx", names_lock_kind(s, id), (unsigned long long)l->address);
+	else
+		name->text = mem_printf(&n->mem, "lock %llu", (unsigned long long)id);
+}
+
+const struct lock_name *names_lock_facts(struct names *n, struct section *s, uint64_t lock)
+{
+	struct lock *l = model_lock(s, lock);
+	if (l && l->name)
+		return l->name;
+	struct lock_name *name = mem_take(&s->model->mem, sizeof *name);
+	name_lock(n, s, lock, l, name);
+	if (l)
+		l->name = name;
+	return name;
+}
+
+const char *names_lock(struct names *n, struct section *s, uint64_t lock)
+{
+	return names_lock_facts(n, s, lock)->text;
+}
+
+const char *names_sentence(struct names *n, const char *text)
+{
+	char *copy = mem_copy(&n->mem, text, strlen(text));
+	copy[0] = (char)toupper((unsigned char)copy[0]);
+	return copy;
+}

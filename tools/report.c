@@ -1,0 +1,91 @@
+#include "report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void report_init(struct report *r, int fd, bool verbose)
+{
+	memset(r, 0, sizeof *r);
+	model_init(&r->model);
+	symbols_init(&r->symbols);
+	names_init(&r->names, &r->symbols, verbose);
+	out_init(&r->out, fd);
+	r->verbose = verbose;
+	r->fail_on = GRADE_POSSIBLE;
+}
+
+void report_free(struct report *r)
+{
+	struct fold *f, *next;
+	HASH_ITER (hh, r->folds, f, next) {
+		HASH_DEL(r->folds, f);
+		free(f->pids);
+		free(f);
+	}
+	suppressions_free(&r->suppressions);
+	out_free(&r->out);
+	names_free(&r->names);
+	symbols_free(&r->symbols);
+	model_free(&r->model);
+}
+
+static struct fold *fold_of(struct report *r, const struct finding *x)
+{
+	struct fold *f;
+	struct mem *m = &r->model.mem;
+	/* Without a fingerprint nothing is known to be the same. */
+	const char *key = x->fingerprint ? mem_printf(m, "%s %s", x->kind_slug, x->fingerprint)
+					 : mem_printf(m, "%s #%zu", x->kind_slug, r->next);
+	HASH_FIND_STR(r->folds, key, f);
+	if (!f) {
+		f = mem_alloc(sizeof *f);
+		f->key = key;
+		f->first = x;
+		HASH_ADD_KEYPTR(hh, r->folds, f->key, strlen(f->key), f);
+	}
+	f->count++;
+	for (size_t i = 0; i < f->nr_pids; i++)
+		if (f->pids[i] == x->section->pid)
+			return f;
+	*MEM_PUSH(f->pids, f->nr_pids, f->cap_pids) = x->section->pid;
+	return f;
+}
+
+bool report_is_news(const struct report *r, const struct fold *f)
+{
+	return !f->rule && (f->first->grade > GRADE_ADVICE || r->verbose);
+}
+
+void report_new(struct report *r, void (*show)(struct report *, const struct fold *))
+{
+	for (; r->next < r->model.nr_findings; r->next++) {
+		const struct finding *x = r->model.findings[r->next];
+		struct fold *f = fold_of(r, x);
+		if (f->count == 1)
+			f->rule = suppressions_match(&r->suppressions, &r->names, x);
+		if (show && !f->shown && report_is_news(r, f)) {
+			f->shown = true;
+			show(r, f);
+		}
+	}
+}
+
+void report_count(const struct report *r, struct report_counts *c)
+{
+	memset(c, 0, sizeof *c);
+	for (const struct fold *f = r->folds; f; f = f->hh.next) {
+		if (f->rule) {
+			c->suppressed++;
+			continue;
+		}
+		if ((enum grade)f->first->grade >= r->fail_on)
+			c->failing++;
+		if (f->first->grade == GRADE_ADVICE) {
+			c->advice++;
+			continue;
+		}
+		c->findings++;
+		c->repeated += f->count - 1;
+		c->by_kind[f->first->kind >= 0 ? f->first->kind : NR_KINDS]++;
+	}
+}

@@ -1,0 +1,79 @@
+/*
+ * report.h - From a model to what is said about it: which findings, how often, and what the whole comes to.
+ *
+ * `report`, `report --follow` and `run` share it: each fills the model its own way and calls report_new whenever there
+ * may be something new.
+ */
+#ifndef SNARL_TOOLS_REPORT_H
+#define SNARL_TOOLS_REPORT_H
+
+#include "out.h"
+#include "suppressions.h"
+
+/* One finding, however many processes had it. */
+struct fold {
+	const char *key; /* kind and fingerprint */
+	const struct finding *first;
+	uint64_t count;
+	uint64_t *pids;
+	size_t nr_pids, cap_pids;
+	struct suppression *rule; /* what silences it */
+	bool shown;
+	UT_hash_handle hh;
+};
+
+struct report {
+	struct model model;
+	struct symbols symbols;
+	struct names names;
+	struct suppressions suppressions;
+	struct out out;
+	bool verbose;
+	enum grade fail_on;
+	size_t next; /* finding not looked at yet */
+	struct fold *folds;
+};
+
+void report_init(struct report *r, int fd, bool verbose);
+void report_free(struct report *r);
+
+/* Folds what the model has new; each finding not seen before goes to `show` unless it is suppressed or only advice. */
+void report_new(struct report *r, void (*show)(struct report *, const struct fold *));
+
+struct report_counts {
+	uint64_t findings, advice, suppressed; /* different ones */
+	uint64_t repeated;		       /* more of the same */
+	uint64_t by_kind[NR_KINDS + 1];	       /* findings without advice; the last is for unknown kinds */
+	uint64_t failing;		       /* at or above fail_on, unsuppressed */
+};
+
+void report_count(const struct report *r, struct report_counts *c);
+/* Shown without being asked for? */
+bool report_is_news(const struct report *r, const struct fold *f);
+
+/* report_text.c */
+void report_text_finding(struct report *r, const struct fold *f);
+/* report_ring.c: the table of who did what first. */
+void report_text_scenario(struct report *r, const struct finding *f);
+/* In a ring each party wants what the next one holds. */
+bool report_is_ring(const struct finding *f);
+const struct hold *report_ring_hold(const struct finding *f, unsigned party);
+/* report_frames.c */
+void report_text_stack(struct report *r, const struct trace *t, unsigned indent);
+void report_meet(struct report *r, const struct finding *f);
+
+/* summary.c: what was lost, what is unknown, and the one line for the whole tree. */
+struct summary_hints {
+	uint64_t child;	     /* `run`: the pid that had to answer, 0 otherwise */
+	bool still_running_ok; /* sections without an end may be alive */
+};
+void summary_text(struct report *r, const struct summary_hints *h);
+void summary_notes(struct report *r);
+/* Was there anything that was not seen to its end? */
+bool summary_incomplete(const struct report *r, const struct section *s);
+
+/* report_json.c */
+json_t *report_json_finding(struct report *r, const struct fold *f);
+json_t *report_json(struct report *r);
+
+#endif

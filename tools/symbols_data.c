@@ -1,0 +1,223 @@
+/*
+ * symbols_data.c - Variables by address, from debug information: "pool.lock" instead of "pool+0x28".
+ */
+#include "symbols_file.h"
+
+#include <dwarf.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_DEPTH 16
+
+static bool fixed_address(Dwarf_Die *die, Dwarf_Addr *at)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Op *ops;
+	size_t nr;
+	if (dwarf_getlocation(dwarf_attr(die, DW_AT_location, &attr), &ops, &nr) != 0 || nr != 1)
+		return false;
+	if (ops[0].atom == DW_OP_addr) {
+		*at = ops[0].number;
+		return true;
+	}
+	Dwarf_Attribute found;
+	if (ops[0].atom != DW_OP_addrx || dwarf_getlocation_attr(&attr, ops, &found) != 0)
+		return false;
+	return dwarf_formaddr(&found, at) == 0;
+}
+
+/* What a person thinks of as one thing: its insides are nobody's business. */
+static bool is_lock_name(const char *name)
+{
+	static const char *const names[] = { "pthread_", "sem_t", "mutex", "_IO_FILE", "mtx_t", "cnd_t", "once_flag" };
+	for (unsigned i = 0; name && i < sizeof names / sizeof *names; i++)
+		if (strstr(name, names[i]))
+			return true;
+	return false;
+}
+
+/* Its type without typedefs and qualifiers; *is_lock when one of the names on the way is a lock's. */
+static bool type_of(Dwarf_Die *die, Dwarf_Die *type, bool *is_lock)
+{
+	Dwarf_Attribute attr;
+	*is_lock = false;
+	if (!dwarf_attr_integrate(die, DW_AT_type, &attr) || !dwarf_formref_die(&attr, type))
+		return false;
+	for (unsigned i = 0; i < 64; i++) {
+		int tag = dwarf_tag(type);
+		if (tag != DW_TAG_array_type)
+			*is_lock |= is_lock_name(dwarf_diename(type));
+		if (tag != DW_TAG_typedef && tag != DW_TAG_const_type && tag != DW_TAG_volatile_type &&
+		    tag != DW_TAG_atomic_type && tag != DW_TAG_restrict_type)
+			return true;
+		Dwarf_Die next;
+		if (!dwarf_attr_integrate(type, DW_AT_type, &attr) || !dwarf_formref_die(&attr, &next))
+			return false;
+		*type = next;
+	}
+	return false;
+}
+
+static bool member_at(Dwarf_Die *type, uint64_t past, Dwarf_Die *member, uint64_t *start)
+{
+	Dwarf_Die child;
+	if (dwarf_child(type, &child) != 0)
+		return false;
+	do {
+		Dwarf_Attribute attr;
+		Dwarf_Word at = 0, size;
+		Dwarf_Die its;
+		bool is_lock;
+		int tag = dwarf_tag(&child);
+		if ((tag != DW_TAG_member && tag != DW_TAG_inheritance) || dwarf_attr(&child, DW_AT_external, &attr))
+			continue;
+		if (dwarf_attr(&child, DW_AT_data_member_location, &attr) && dwarf_formudata(&attr, &at) != 0)
+			continue;
+		if (!type_of(&child, &its, &is_lock) || dwarf_aggregate_size(&its, &size) != 0 || past < at || past - at >= size)
+			continue;
+		*member = child;
+		*start = at;
+		return true;
+	} while (dwarf_siblingof(&child, &child) == 0);
+	return false;
+}
+
+/* Appends ".member" and "[index]" to `name` down to the offset. */
+static const char *descend(struct symbols *s, Dwarf_Die *variable, const char *name, uint64_t past)
+{
+	Dwarf_Die type, member;
+	bool is_lock;
+	if (!type_of(variable, &type, &is_lock))
+		return past ? NULL : name;
+	for (unsigned depth = 0; depth < MAX_DEPTH; depth++) {
+		Dwarf_Word size;
+		uint64_t start;
+		int tag = dwarf_tag(&type);
+		if (tag == DW_TAG_array_type) {
+			Dwarf_Die elem;
+			if (!type_of(&type, &elem, &is_lock) || dwarf_aggregate_size(&elem, &size) != 0 || size == 0)
+				break;
+			name = mem_printf(&s->mem, "%s[%llu]", name, (unsigned long long)(past / size));
+			past %= size;
+			type = elem;
+			continue;
+		}
+		if ((tag != DW_TAG_structure_type && tag != DW_TAG_class_type && tag != DW_TAG_union_type) ||
+		    (past == 0 && is_lock) || !member_at(&type, past, &member, &start))
+			break;
+		if (dwarf_tag(&member) == DW_TAG_member && dwarf_diename(&member))
+			name = mem_printf(&s->mem, "%s.%s", name, dwarf_diename(&member));
+		past -= start;
+		if (!type_of(&member, &type, &is_lock))
+			break;
+	}
+	return past ? mem_printf(&s->mem, "%s+0x%llx", name, (unsigned long long)past) : name;
+}
+
+static void collect(struct symbols_file *f, Dwarf_Die *die, const char *function, Dwarf_Addr bias)
+{
+	Dwarf_Addr at;
+	Dwarf_Word size;
+	Dwarf_Die type;
+	bool is_lock;
+	if (!fixed_address(die, &at) || !type_of(die, &type, &is_lock))
+		return;
+	if (dwarf_aggregate_size(&type, &size) != 0 || size == 0)
+		size = 1;
+	*MEM_PUSH(f->variables, f->nr_variables, f->cap_variables) =
+		(struct symbols_variable){ at + bias, size, *die, function };
+}
+
+static void walk(struct symbols_file *f, Dwarf_Die *parent, const char *function, Dwarf_Addr bias, unsigned depth)
+{
+	Dwarf_Die die;
+	if (depth > MAX_DEPTH || dwarf_child(parent, &die) != 0)
+		return;
+	do {
+		switch (dwarf_tag(&die)) {
+		case DW_TAG_variable:
+			collect(f, &die, function, bias);
+			break;
+		case DW_TAG_subprogram:
+			walk(f, &die, dwarf_diename(&die), bias, depth + 1);
+			break;
+		case DW_TAG_namespace:
+		case DW_TAG_lexical_block:
+		case DW_TAG_structure_type:
+		case DW_TAG_class_type:
+			walk(f, &die, function, bias, depth + 1);
+			break;
+		default:
+			break;
+		}
+	} while (dwarf_siblingof(&die, &die) == 0);
+}
+
+static int by_address(const void *a, const void *b)
+{
+	const struct symbols_variable *x = a, *y = b;
+	return x->address < y->address ? -1 : x->address > y->address;
+}
+
+/* All of the file's variables, once: a program of many locks asks for many. */
+static void list_variables(struct symbols_file *f)
+{
+	Dwarf_Die *unit = NULL;
+	Dwarf_Addr bias;
+	f->have_variables = true;
+	while ((unit = dwfl_module_nextcu(f->module, unit, &bias)))
+		walk(f, unit, NULL, bias, 0);
+	qsort(f->variables, f->nr_variables, sizeof *f->variables, by_address);
+}
+
+static const struct symbols_variable *variable_at(const struct symbols_file *f, uint64_t address)
+{
+	size_t low = 0, high = f->nr_variables;
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		if (f->variables[mid].address <= address)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (!low || address - f->variables[low - 1].address >= f->variables[low - 1].size)
+		return NULL;
+	return &f->variables[low - 1];
+}
+
+static const char *keep(struct symbols *s, const char *text)
+{
+	return text ? mem_copy(&s->mem, text, strlen(text)) : NULL;
+}
+
+bool symbols_dwarf_data(struct symbols *s, struct symbols_file *f, uint64_t address, struct symbols_datum *d)
+{
+	if (!f->have_variables)
+		list_variables(f);
+	const struct symbols_variable *v = variable_at(f, address);
+	if (!v)
+		return false;
+	Dwarf_Die die = v->die, *decl = &die, origin;
+	Dwarf_Attribute attr, spec;
+	const char *name = dwarf_formstring(dwarf_attr_integrate(&die, DW_AT_linkage_name, &attr));
+	if (name)
+		name = symbols_demangle(s, keep(s, name));
+	else
+		name = keep(s, dwarf_formstring(dwarf_attr_integrate(&die, DW_AT_name, &attr)));
+	if (!name)
+		return false;
+	memset(d, 0, sizeof *d);
+	d->name = descend(s, &die, name, address - v->address);
+	d->function = keep(s, v->function);
+	/* The definition of what was declared before (extern, static member) may not repeat the place. */
+	if (dwarf_attr(&die, DW_AT_specification, &spec) && !dwarf_attr(&die, DW_AT_decl_line, &attr) &&
+	    dwarf_formref_die(&spec, &origin))
+		decl = &origin;
+	int line = 0;
+	Dwarf_Die unit;
+	if (dwarf_diecu(&die, &unit, NULL, NULL))
+		d->file = symbols_path(s, &unit, dwarf_decl_file(decl));
+	dwarf_decl_line(decl, &line);
+	d->line = (unsigned)line;
+	return d->name != NULL;
+}

@@ -1,0 +1,160 @@
+/* symbols_dwarf.c - Functions, inlined functions and lines, from debug information. */
+#include "symbols_file.h"
+
+#include <dwarf.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int by_low(const void *a, const void *b)
+{
+	const struct symbols_unit *x = a, *y = b;
+	return x->low < y->low ? -1 : x->low > y->low;
+}
+
+static void list_units(struct symbols_file *f)
+{
+	Dwarf_Die *unit = NULL;
+	Dwarf_Addr bias;
+	f->have_units = true;
+	while ((unit = dwfl_module_nextcu(f->module, unit, &bias))) {
+		Dwarf_Addr base, low, high;
+		ptrdiff_t at = 0;
+		while ((at = dwarf_ranges(unit, at, &base, &low, &high)) > 0)
+			if (low < high)
+				*MEM_PUSH(f->units, f->nr_units, f->cap_units) =
+					(struct symbols_unit){ low + bias, high + bias, *unit };
+	}
+	qsort(f->units, f->nr_units, sizeof *f->units, by_low);
+}
+
+static Dwarf_Die *unit_of(struct symbols_file *f, Dwarf_Addr address, Dwarf_Addr *bias)
+{
+	Dwarf_Die *unit = dwfl_module_addrdie(f->module, address, bias);
+	if (unit || !dwfl_module_getdwarf(f->module, bias))
+		return unit;
+	if (!f->have_units)
+		list_units(f);
+	size_t low = 0, high = f->nr_units;
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		if (f->units[mid].low <= address)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low && address < f->units[low - 1].high ? &f->units[low - 1].die : NULL;
+}
+
+static void name_of(struct symbols *s, Dwarf_Die *die, struct symbols_place *p)
+{
+	Dwarf_Attribute attr;
+	const char *linkage = NULL;
+	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attr) || dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attr))
+		linkage = dwarf_formstring(&attr);
+	const char *name = linkage;
+	if (!name && dwarf_attr_integrate(die, DW_AT_name, &attr))
+		name = dwarf_formstring(&attr);
+	if (!name)
+		return;
+	name = mem_copy(&s->mem, name, strlen(name));
+	p->function = linkage ? symbols_demangle(s, name) : name;
+	p->linkage = p->function != name ? name : NULL;
+}
+
+/* Without "/./", "//" and "dir/../": compilers write one file's name in several ways. */
+static void normalise(char *path)
+{
+	char *to = path;
+	for (const char *p = path; *p;) {
+		size_t n = strcspn(p + 1, "/") + 1; /* "/name" */
+		if (n == 1 || (n == 2 && p[1] == '.')) {
+			p += n;
+		} else if (n == 3 && p[1] == '.' && p[2] == '.') {
+			while (to > path && *--to != '/')
+				;
+			p += n;
+		} else {
+			memmove(to, p, n);
+			to += n;
+			p += n;
+		}
+	}
+	*to = '\0';
+}
+
+const char *symbols_path(struct symbols *s, Dwarf_Die *unit, const char *file)
+{
+	if (!file)
+		return NULL;
+	Dwarf_Attribute attr;
+	const char *dir = file[0] == '/' ? NULL : dwarf_formstring(dwarf_attr(unit, DW_AT_comp_dir, &attr));
+	char *path = dir ? mem_printf(&s->mem, "%s/%s", dir, file) : mem_copy(&s->mem, file, strlen(file));
+	if (path[0] == '/')
+		normalise(path);
+	return path;
+}
+
+/* Where `die` was called from, when it is an inlined function. */
+static bool call_site(struct symbols *s, Dwarf_Die *unit, Dwarf_Die *die, const char **file, unsigned *line)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Word number;
+	Dwarf_Files *files;
+	size_t nr;
+	*file = NULL;
+	*line = 0;
+	if (dwarf_formudata(dwarf_attr(die, DW_AT_call_line, &attr), &number) == 0)
+		*line = (unsigned)number;
+	if (dwarf_formudata(dwarf_attr(die, DW_AT_call_file, &attr), &number) == 0 &&
+	    dwarf_getsrcfiles(unit, &files, &nr) == 0 && number < nr)
+		*file = symbols_path(s, unit, dwarf_filesrc(files, number, NULL, NULL));
+	return *file != NULL;
+}
+
+/* `die` and what it lies in, up to the unit. */
+static int lexical_scopes(struct symbols_file *f, Dwarf_Die *unit, Dwarf_Addr address, Dwarf_Die **out)
+{
+	Dwarf_Die *scopes = NULL;
+	int nr = dwarf_getscopes(unit, address, &scopes);
+	if (nr <= 0)
+		return 0;
+	/* dwarf_getscopes goes on from an inlined function to where that was written; the callers are what is wanted. */
+	Dwarf_Die innermost = scopes[0];
+	(void)f;
+	free(scopes);
+	nr = dwarf_getscopes_die(&innermost, out);
+	return nr > 0 ? nr : 0;
+}
+
+unsigned symbols_dwarf_code(struct symbols *s, struct symbols_file *f, uint64_t address, struct symbols_place *places)
+{
+	Dwarf_Addr bias;
+	Dwarf_Die *unit = unit_of(f, address, &bias);
+	if (!unit)
+		return 0;
+	const char *file = NULL;
+	int at = 0;
+	Dwarf_Line *row = dwarf_getsrc_die(unit, address - bias);
+	if (row) {
+		file = symbols_path(s, unit, dwarf_linesrc(row, NULL, NULL));
+		dwarf_lineno(row, &at);
+	}
+	unsigned line = (unsigned)at, nr = 0;
+	Dwarf_Die *scopes = NULL;
+	int nr_scopes = lexical_scopes(f, unit, address - bias, &scopes);
+	for (int i = 0; i < nr_scopes && nr < SYMBOLS_MAX_INLINE; i++) {
+		int tag = dwarf_tag(&scopes[i]);
+		if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_subprogram)
+			continue;
+		struct symbols_place *p = &places[nr++];
+		*p = (struct symbols_place){ .file = file, .line = line, .inlined = tag == DW_TAG_inlined_subroutine };
+		name_of(s, &scopes[i], p);
+		if (!p->inlined)
+			break;
+		call_site(s, unit, &scopes[i], &file, &line);
+	}
+	free(scopes);
+	if (nr == 0 && file)
+		places[nr++] = (struct symbols_place){ .file = file, .line = line };
+	return nr;
+}

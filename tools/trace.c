@@ -1,0 +1,151 @@
+#include "trace.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool any_matches(const char *const *globs, const char *name)
+{
+	for (; *globs; globs++)
+		if (fnmatch(*globs, name, 0) == 0)
+			return true;
+	return false;
+}
+
+/* How threads and programs start. */
+static bool is_tail(const char *name)
+{
+	static const char *const globs[] = { "start_thread",
+					     "__start_thread",
+					     "clone",
+					     "clone3",
+					     "__clone*",
+					     "__libc_start_main*",
+					     "__libc_start_call_main*",
+					     "_start",
+					     "execute_native_thread_routine*",
+					     "std::thread::_*",
+					     "std::__invoke*",
+					     "void std::__invoke*",
+					     "std::jthread::*_S_create*",
+					     "std::sys::*::thread*",
+					     "std::rt::lang_start*",
+					     "std::thread::Builder::spawn_unchecked*",
+					     "std::sys_common::backtrace::*",
+					     "std::panic*",
+					     "core::ops::function::FnOnce::call_once*",
+					     NULL };
+	return any_matches(globs, name);
+}
+
+/* What a lock is taken or made through. */
+static bool is_wrapper(const char *name)
+{
+	static const char *const globs[] = {
+		"std::*mutex*", "std::lock*", "std::scoped_lock*", "std::*unique_lock*", "std::*shared_lock*", "std::*guard*",
+		"std::try_lock*", "std::__detail::__*lock*", "std::condition_variable*", "std::_V2::condition_variable*",
+		"std::call_once*", "std::once_flag*", "std::thread::*", "std::jthread::*", "std::__*", "std::sys::*",
+		"std::*semaphore*", "std::*latch*", "std::*barrier*", "std::unique_ptr*", "std::make_*", "std::construct_at*",
+		"operator new*", "__gthread_*", "__gthrw_*", "pthread_*", "__pthread_*", "___pthread_*", "mtx_*", "cnd_*",
+		"call_once", "thrd_*", "sem_*", "__new_sem_*", "*lock_init", "*mutex_init", "*mutex_lock", "*_lock_create",
+		"*mutex_new", "*mutex_create", "flockfile", "_IO_*", "lll_*", "__lll_*", "___interceptor_*", "__interceptor_*",
+		"parking_lot*", "lock_api::*", "<parking_lot*", "<lock_api*", "g_mutex_*", "g_rec_mutex_*", "g_rw_lock_*",
+		"SDL_*Mutex", "tthread::*", "absl::*Mutex*", "boost::*mutex*", "boost::*lock*", "boost::*guard*",
+		"QMutex*", "QBasicMutex*", "QReadWriteLock*", "PyThread_*", "*_spin_lock", "malloc", "calloc", NULL
+	};
+	return any_matches(globs, name);
+}
+
+const char *trace_module_name(const struct frame *f)
+{
+	const char *path = f->module && f->module->path ? f->module->path : "";
+	const char *slash = strrchr(path, '/');
+	path = slash ? slash + 1 : path;
+	return *path ? path : "?";
+}
+
+static void classify(struct frame *f)
+{
+	const char *name = f->place.function;
+	if (!name)
+		return;
+	if (is_tail(name))
+		f->role = FRAME_TAIL;
+	else if (is_wrapper(name))
+		f->role = FRAME_WRAPPER;
+}
+
+/* Frames of our own library are nobody's business; it names none below the program's first. */
+static bool is_ours(const struct frame *f)
+{
+	return strncmp(trace_module_name(f), "libsnarl.so", 11) == 0;
+}
+
+static struct trace *resolve(struct symbols *syms, struct section *s, const struct stack *k)
+{
+	struct mem *mem = &s->model->mem;
+	struct symbols_place places[SYMBOLS_MAX_INLINE];
+	size_t nr = 0, cap = 0;
+	struct frame *frames = NULL;
+	for (unsigned i = 0; i < k->nr; i++) {
+		const struct frame_ref *r = &k->frames[i];
+		struct frame f = { .module = model_module(s, r->module), .offset = r->offset, .exact = r->exact,
+				   .state = SYMBOLS_MISSING };
+		unsigned nr_places = 0;
+		if (f.module) {
+			struct symbols_file *file = symbols_file(syms, (struct module *)f.module);
+			f.state = symbols_state(file);
+			/* A return address may belong to the next line or function already. */
+			nr_places = symbols_code(syms, file, r->offset - (r->exact || !r->offset ? 0 : 1), places);
+		}
+		if (nr == 0 && is_ours(&f))
+			continue;
+		if (nr_places == 0)
+			*MEM_PUSH(frames, nr, cap) = f;
+		for (unsigned p = 0; p < nr_places; p++) {
+			f.place = places[p];
+			f.role = FRAME_PROGRAM;
+			classify(&f);
+			*MEM_PUSH(frames, nr, cap) = f;
+		}
+	}
+	struct trace *t = mem_take(mem, sizeof *t);
+	t->id = k->id;
+	t->nr = (unsigned)nr;
+	t->cut = k->cut;
+	t->frames = mem_take(mem, nr * sizeof *frames);
+	if (nr)
+		memcpy(t->frames, frames, nr * sizeof *frames);
+	free(frames);
+	/* Only what all below it is: a program's own function may have such a name. */
+	bool tail = true;
+	for (unsigned i = t->nr; i-- > 0;) {
+		tail = tail && t->frames[i].role == FRAME_TAIL;
+		if (!tail && t->frames[i].role == FRAME_TAIL)
+			t->frames[i].role = FRAME_WRAPPER;
+	}
+	t->site = t->nr;
+	for (unsigned i = 0; i < t->nr && t->site == t->nr; i++)
+		if (t->frames[i].role == FRAME_PROGRAM)
+			t->site = i;
+	/* All wrappers: the outermost of them is nearest to the program. */
+	for (unsigned i = 0; i < t->nr && (t->site == t->nr || t->frames[t->site].role == FRAME_WRAPPER); i++)
+		if (t->frames[i].role == FRAME_WRAPPER)
+			t->site = i;
+	return t;
+}
+
+const struct trace *trace_get(struct symbols *syms, struct section *s, uint64_t stack)
+{
+	struct stack *k = stack ? model_stack(s, stack) : NULL;
+	if (!k)
+		return NULL;
+	if (!k->trace)
+		k->trace = resolve(syms, s, k);
+	return k->trace;
+}
+
+const struct frame *trace_site(const struct trace *t)
+{
+	return t && t->site < t->nr ? &t->frames[t->site] : NULL;
+}
