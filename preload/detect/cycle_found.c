@@ -30,10 +30,45 @@ static bool is_known(uint64_t key)
 	return order_table_find(&known, (uint32_t)(key >> 32), same_id, &id);
 }
 
+/* What is known, four numbers each: the key and two of the locks, until one of those is gone. */
+static struct order_vec kept;
+static uint32_t keep_most = 1 << 14;
+
+static bool is_gone(uint32_t lock)
+{
+	const struct chain_lock *l = chain_lock_find(lock);
+	return !l || !l->nodes;
+}
+
+static void tidy(void)
+{
+	uint32_t nr = 0;
+	for (uint32_t i = 0; i < kept.nr; i += 4) {
+		const uint32_t *k = &kept.v[i];
+		if (is_gone(k[2]) || is_gone(k[3])) {
+			order_table_remove(&known, k[0], k[1]);
+			continue;
+		}
+		for (unsigned j = 0; j < 4; j++)
+			kept.v[nr++] = k[j];
+	}
+	kept.nr = nr;
+	keep_most = nr < 1 << 13 ? 1 << 14 : 2 * nr;
+}
+
 static void remember(uint64_t key)
 {
-	if (!order_table_add(&known, (uint32_t)(key >> 32), (uint32_t)key | 1))
+	uint32_t k[4] = { (uint32_t)(key >> 32), (uint32_t)key | 1, chain_node(cycle_pick[0].node)->lock,
+			  chain_node(cycle_pick[1].node)->lock };
+	if (kept.nr >= keep_most)
+		tidy();
+	if (!order_table_add(&known, k[0], k[1])) {
 		chain_dropped++;
+		return;
+	}
+	/* Without room for it, it is known for ever, which is no harm. Room comes in multiples of four. */
+	for (unsigned i = 0; i < 4 && (i || kept.nr < kept.room || order_vec_grow(&kept)); i++)
+		order_vec_push(&kept, k[i]);
 }
 
 static uint64_t pair_key(uint32_t a, uint32_t b)
