@@ -244,7 +244,7 @@ static bool before(uint32_t a, uint32_t sa, uint32_t b, uint32_t sb)
 		x = l->joiner;
 		l = life_find(x);
 	}
-	return nr_foreign && may_turn && memo_sweep(a, sa, b, sb);
+	return may_turn && life_find(a)->first_foreign < nr_foreign && memo_sweep(a, sa, b, sb);
 }
 
 bool segment_ordered(uint32_t thread_a, uint32_t seg_a, uint32_t thread_b, uint32_t seg_b)
