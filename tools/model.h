@@ -108,6 +108,7 @@ struct section {
 	struct model *model;
 	const char *file;
 	bool has_header, over; /* over: it has an `end` */
+	bool foreign;	       /* of another run that writes to the same place: not ours to tell */
 	uint64_t pid, ppid, start, format;
 	const char *exe, *program, *version, *arch, *options;
 	const char **args;

@@ -60,6 +60,8 @@ void report_new(struct report *r, void (*show)(struct report *, const struct fol
 {
 	for (; r->next < r->model.nr_findings; r->next++) {
 		const struct finding *x = r->model.findings[r->next];
+		if (x->section->foreign)
+			continue;
 		struct fold *f = fold_of(r, x);
 		if (f->count == 1)
 			f->rule = suppressions_match(&r->suppressions, &r->names, x);

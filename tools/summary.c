@@ -26,7 +26,7 @@ static void put_stats(struct report *r)
 	struct said *all = NULL, *x, *next;
 	for (size_t i = 0; i < r->model.nr_sections; i++) {
 		const struct section *s = r->model.sections[i];
-		for (size_t k = 0; k < s->nr_notes; k++) {
+		for (size_t k = 0; !s->foreign && k < s->nr_notes; k++) {
 			HASH_FIND_STR(all, s->notes[k].text, x);
 			if (!x) {
 				x = mem_alloc(sizeof *x);
@@ -58,7 +58,7 @@ static bool lost_by_exec(const struct report *r, const struct section *s)
 
 bool summary_incomplete(const struct report *r, const struct section *s)
 {
-	return (s->has_header && !s->over && !model_continued(&r->model, s)) || lost_by_exec(r, s);
+	return !s->foreign && ((s->has_header && !s->over && !model_continued(&r->model, s)) || lost_by_exec(r, s));
 }
 
 static void put_ends(struct report *r, const struct summary_hints *h)
@@ -132,6 +132,8 @@ static struct totals totals_of(const struct report *r, const struct summary_hint
 	size_t nr = 0;
 	for (size_t i = 0; i < r->model.nr_sections; i++) {
 		const struct section *s = r->model.sections[i];
+		if (s->foreign)
+			continue;
 		t.locks += s->end_locks;
 		t.edges += s->end_edges;
 		t.cycles += s->end_cycles;
