@@ -169,13 +169,10 @@ static int report_files(struct report *r, const struct arguments *a)
 {
 	if (!read_all(r, a))
 		return REPORT_USAGE;
-	report_new(r, NULL);
+	report_new(r, a->json ? NULL : show_text);
 	if (a->json) {
 		print_json(r, report_json(r), JSON_INDENT(2));
 	} else {
-		for (struct fold *f = r->folds; f; f = f->hh.next)
-			if (report_is_news(r, f))
-				show_text(r, f);
 		summary_notes(r);
 		summary_text(r, &(struct summary_hints){ 0 });
 		out_flush(&r->out);

@@ -22,6 +22,7 @@ void report_free(struct report *r)
 		free(f->pids);
 		free(f);
 	}
+	free(r->fresh);
 	suppressions_free(&r->suppressions);
 	out_free(&r->out);
 	names_free(&r->names);
@@ -53,7 +54,41 @@ static struct fold *fold_of(struct report *r, const struct finding *x)
 
 bool report_is_news(const struct report *r, const struct fold *f)
 {
-	return !f->rule && (f->first->grade > GRADE_ADVICE || r->verbose);
+	return !f->rule && ((f->first->grade > GRADE_ADVICE && !f->covered) || r->verbose);
+}
+
+/* The same locks, in whatever order. */
+static bool same_locks(const struct finding *a, const struct finding *b)
+{
+	if (a->section != b->section || a->nr_locks != b->nr_locks)
+		return false;
+	for (unsigned i = 0; i < a->nr_locks; i++) {
+		bool there = false;
+		for (unsigned k = 0; k < b->nr_locks; k++)
+			there |= a->locks[i] == b->locks[k];
+		if (!there)
+			return false;
+	}
+	return true;
+}
+
+/* The order of locks in which a deadlock came about was wrong; to say it a second time makes a long report longer. */
+static void cover(struct report *r, struct fold *f)
+{
+	if (f->first->kind != KIND_LOCK_ORDER)
+		return;
+	for (const struct fold *d = r->folds; d && !f->covered; d = d->hh.next)
+		if (d->first->kind == KIND_DEADLOCK && d->first->grade == GRADE_CONFIRMED && !d->rule &&
+		    same_locks(d->first, f->first))
+			f->covered = d;
+}
+
+static int surest_first(const void *a, const void *b)
+{
+	const struct fold *x = *(struct fold *const *)a, *y = *(struct fold *const *)b;
+	if (x->first->grade != y->first->grade)
+		return y->first->grade - x->first->grade;
+	return x->number < y->number ? -1 : x->number > y->number;
 }
 
 void report_new(struct report *r, void (*show)(struct report *, const struct fold *))
@@ -63,13 +98,20 @@ void report_new(struct report *r, void (*show)(struct report *, const struct fol
 		if (x->section->foreign)
 			continue;
 		struct fold *f = fold_of(r, x);
-		if (f->count == 1)
-			f->rule = suppressions_match(&r->suppressions, &r->names, x);
-		if (show && !f->shown && report_is_news(r, f)) {
-			f->shown = true;
-			show(r, f);
-		}
+		if (f->count > 1)
+			continue;
+		f->number = r->next;
+		f->rule = suppressions_match(&r->suppressions, &r->names, x);
+		*MEM_PUSH(r->fresh, r->nr_fresh, r->cap_fresh) = f;
 	}
+	if (r->nr_fresh > 1)
+		qsort(r->fresh, r->nr_fresh, sizeof *r->fresh, surest_first);
+	for (size_t i = 0; i < r->nr_fresh; i++) {
+		cover(r, r->fresh[i]);
+		if (show && report_is_news(r, r->fresh[i]))
+			show(r, r->fresh[i]);
+	}
+	r->nr_fresh = 0;
 }
 
 void report_count(const struct report *r, struct report_counts *c)
@@ -87,6 +129,7 @@ void report_count(const struct report *r, struct report_counts *c)
 			continue;
 		}
 		c->findings++;
+		c->covered += f->covered && !r->verbose;
 		c->repeated += f->count - 1;
 		c->by_kind[f->first->kind >= 0 ? f->first->kind : NR_KINDS]++;
 	}

@@ -15,10 +15,11 @@ struct fold {
 	const char *key; /* kind and fingerprint */
 	const struct finding *first;
 	uint64_t count;
+	size_t number; /* in the order of finding */
 	uint64_t *pids;
 	size_t nr_pids, cap_pids;
 	struct suppression *rule; /* what silences it */
-	bool shown;
+	const struct fold *covered; /* a deadlock that happened with the same locks: says more */
 	UT_hash_handle hh;
 };
 
@@ -32,17 +33,23 @@ struct report {
 	enum grade fail_on;
 	size_t next; /* finding not looked at yet */
 	struct fold *folds;
+	struct fold **fresh; /* not shown yet */
+	size_t nr_fresh, cap_fresh;
 };
 
 void report_init(struct report *r, int fd, bool verbose);
 void report_free(struct report *r);
 
-/* Folds what the model has new; each finding not seen before goes to `show` unless it is suppressed or only advice. */
+/*
+ * Folds what the model has new; each finding not seen before goes to `show`, the surest first, unless it is suppressed or
+ * only advice.
+ */
 void report_new(struct report *r, void (*show)(struct report *, const struct fold *));
 
 struct report_counts {
 	uint64_t findings, advice, suppressed; /* different ones */
 	uint64_t repeated;		       /* more of the same */
+	uint64_t covered;		       /* not shown, because a deadlock says more */
 	uint64_t by_kind[NR_KINDS + 1];	       /* findings without advice; the last is for unknown kinds */
 	uint64_t failing;		       /* at or above fail_on, unsuppressed */
 };

@@ -69,6 +69,28 @@ static void put_hold(struct report *r, const struct finding *f, const struct hol
 	put_at(r, f, h->stack);
 }
 
+/* What follows from it, in words that do not need the theory. */
+static const char *consequence(const struct finding *f)
+{
+	bool timed = f->grade == GRADE_ADVICE;
+	switch (f->kind) {
+	case KIND_DEADLOCK:
+		return timed ? "It resolves itself when the timed wait gives up." : "None of them can ever go on.";
+	case KIND_LOCK_ORDER:
+		return timed ? "If these meet, they wait until the timed one gives up."
+			     : "It did not hang this time; if these run at the same moment, it will.";
+	case KIND_SELF_DEADLOCK:
+	case KIND_LOCK_UPGRADE:
+		return timed ? "It waits in vain until its time is over." : "It waits for itself, for ever.";
+	case KIND_STALL:
+		return timed ? "Only a signal, a timer or another process can wake them." : "Nothing inside can wake them.";
+	case KIND_DEAD_OWNER:
+		return "Nobody is left to release it.";
+	default:
+		return NULL;
+	}
+}
+
 static void story_ring(struct report *r, const struct finding *f)
 {
 	bool happened = f->kind != KIND_LOCK_ORDER;
@@ -80,7 +102,7 @@ static void story_ring(struct report *r, const struct finding *f)
 		if (h)
 			put_hold(r, f, h, happened ? "holds" : "locked");
 		if (h)
-			out_put(&r->out, OUT_PLAIN, p->wants.lock || !happened ? " and" : " and");
+			out_put(&r->out, OUT_PLAIN, " and");
 		put_want(r, f, &p->wants, happened ? "waits for" : h ? "then wanted" : "wanted",
 			 h && h->lock == p->wants.lock);
 		out_put(&r->out, OUT_PLAIN, ".\n");
@@ -127,7 +149,9 @@ static void story_party(struct report *r, const struct finding *f, const struct 
 	}
 	if (first && f->error)
 		out_put(o, OUT_PLAIN, ", which returned %s", f->error);
-	if (first && f->message && *f->message)
+	/* Where the headline or the error has said it already, once is enough. */
+	bool said = consequence(f) || (f->kind == KIND_CALL_ERROR && f->error);
+	if (first && !said && f->message && *f->message)
 		out_put(o, OUT_PLAIN, ": %s", f->message);
 	out_put(o, OUT_PLAIN, ".\n");
 }
@@ -145,28 +169,6 @@ static void story(struct report *r, const struct finding *f)
 		out_put(&r->out, OUT_PLAIN, "  ... and %u more threads.\n", f->nr_parties - nr);
 	if (f->nr_parties == 0 && f->message)
 		out_put(&r->out, OUT_PLAIN, "  %s.\n", names_sentence(&r->names, f->message));
-}
-
-/* What follows from it, in words that do not need the theory. */
-static const char *consequence(const struct finding *f)
-{
-	bool timed = f->grade == GRADE_ADVICE;
-	switch (f->kind) {
-	case KIND_DEADLOCK:
-		return timed ? "It resolves itself when the timed wait gives up." : "None of them can ever go on.";
-	case KIND_LOCK_ORDER:
-		return timed ? "If these meet, they wait until the timed one gives up."
-			     : "It did not hang this time; if these run at the same moment, it will.";
-	case KIND_SELF_DEADLOCK:
-	case KIND_LOCK_UPGRADE:
-		return timed ? "It waits in vain until its time is over." : "It waits for itself, for ever.";
-	case KIND_STALL:
-		return timed ? "Only a signal, a timer or another process can wake them." : "Nothing inside can wake them.";
-	case KIND_DEAD_OWNER:
-		return "Nobody is left to release it.";
-	default:
-		return NULL;
-	}
 }
 
 /* ---- details ----------------------------------------------------------------------------------------------------- */
@@ -243,13 +245,15 @@ static void detail_lock(struct report *r, const struct finding *f, uint64_t id)
 	out_put(o, OUT_PLAIN, ": %s", names_lock_kind(f->section, id));
 	for (unsigned i = 0; l && i < l->nr_attrs; i++)
 		out_put(o, OUT_PLAIN, ", %s", l->attrs[i]);
-	if (l && l->address)
+	if (l && l->address && n->by != LOCK_BY_ADDRESS)
 		out_put(o, OUT_PLAIN, " at 0x%llx", (unsigned long long)l->address);
 	static const char *const words[] = { [LOCK_BY_SYMBOL] = "declared at",
 					     [LOCK_BY_INIT] = "initialised at",
 					     [LOCK_BY_FIRST] = "first locked at" };
 	if (n->by <= LOCK_BY_FIRST && n->file && n->line)
 		out_put(o, OUT_PLACE, ", %s %s:%u", words[n->by], names_file(&r->names, n->file), n->line);
+	else if (n->trace)
+		out_put(o, OUT_PLACE, ", %s %s", words[n->by], names_place(&r->names, trace_site(n->trace)));
 	if (n->function && n->by <= LOCK_BY_FIRST)
 		out_put(o, OUT_PLAIN, " in %s", n->function);
 	if (l && l->contended)

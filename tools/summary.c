@@ -166,6 +166,9 @@ static void put_findings(struct report *r, const struct report_counts *c)
 		sep = ", ";
 	}
 	out_put(o, OUT_PLAIN, ")");
+	if (c->covered)
+		out_put(o, OUT_PLAIN, "; the lock-order finding%s of the same locks as a deadlock %s not shown again", plural(c->covered),
+			c->covered == 1 ? "is" : "are");
 	if (c->repeated)
 		out_put(o, OUT_PLAIN, ", found %llu more time%s", (unsigned long long)c->repeated, plural(c->repeated));
 }
