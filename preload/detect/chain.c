@@ -9,6 +9,7 @@ struct chain_leaves chain_leaves[1u << (32 - CHAIN_FAMILY_SHIFT)];
 static struct chain_leaf *free_leaf;
 _Atomic uint32_t chain_changes;
 
+bool (*chain_question)(uint32_t lock);
 struct chain_dir *_Atomic chain_dir;
 struct order_pool chain_ctxs = ORDER_POOL_INIT(struct chain_ctx), chain_cells = ORDER_POOL_INIT(struct chain_cell);
 uint64_t chain_nr, chain_nr_deps, chain_dropped, chain_merged;
@@ -17,7 +18,7 @@ uint32_t chain_next_id = 1;
 static struct order_table nodes;
 static struct chain_chunk *free_chunk;
 
-/* ---- locks ------------------------------------------------------------------------------------------------------- */
+/* ---- locks ---- */
 
 static COLD bool leaves_grow(struct chain_leaves *f, uint32_t i)
 {
@@ -68,7 +69,7 @@ static void leaf_count(uint32_t lock, int by)
 	*l = NULL;
 }
 
-/* ---- nodes ------------------------------------------------------------------------------------------------------- */
+/* ---- nodes ---- */
 
 struct step {
 	uint32_t parent, lock, key;
@@ -150,7 +151,7 @@ static uint32_t node_new(void)
 	return id;
 }
 
-/* ---- lists ------------------------------------------------------------------------------------------------------- */
+/* ---- lists ---- */
 
 static struct chain_link *link_of(uint32_t id, enum chain_list which)
 {
@@ -225,7 +226,7 @@ uint32_t chain_after(uint32_t id, uint32_t top, bool descend)
 
 static void changed(void) { atomic_store_explicit(&chain_changes, atomic_load_explicit(&chain_changes, memory_order_relaxed) + 1, memory_order_release); }
 
-/* ---- growing and pruning ----------------------------------------------------------------------------------------- */
+/* ---- growing and pruning ---- */
 
 /* Is `gate` written in this chain? Of a deep one we do not look at all. */
 static bool writes(uint32_t chain, uint32_t gate)
@@ -295,7 +296,7 @@ void chain_free(uint32_t id)
 	node_gone(id);
 }
 
-/* ---- counting ---------------------------------------------------------------------------------------------------- */
+/* ---- counting ---- */
 
 static uint64_t edges_of(const struct chain_lock *l, struct order_vec *seen)
 {

@@ -86,6 +86,7 @@ struct chain_dir {
 
 extern struct chain_dir *_Atomic chain_dir;
 extern struct order_pool chain_ctxs, chain_cells;
+extern bool (*chain_question)(uint32_t lock); /* order_on_question */
 extern struct chain_leaves chain_leaves[1u << (32 - CHAIN_FAMILY_SHIFT)];
 /* Counts additions and changes: what a reader without the lock did not find before, is not there while this is the same. */
 extern _Atomic uint32_t chain_changes;
@@ -93,6 +94,7 @@ extern _Atomic uint32_t chain_changes;
 extern uint64_t chain_nr, chain_nr_deps, chain_dropped, chain_merged;
 extern uint32_t chain_next_id;
 
+HOT bool chain_waits_for_writers(uint32_t lock) { return chain_question && chain_question(lock); }
 HOT uint32_t chain_depth(const struct chain_node *n)
 {
 	return n->bits >> CHAIN_DEPTH_SHIFT;

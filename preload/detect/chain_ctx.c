@@ -223,7 +223,7 @@ void chain_adopt(struct chain_node *n, uint32_t ctx)
 	chain_merged++;
 drop:
 	order_pool_put(&chain_ctxs, ctx);
-	chain_nr_deps--;
+	chain_nr_deps -= n->parent != 0;
 }
 
 bool chain_fresh(uint32_t id, uint32_t thread, uint32_t seg)
@@ -268,6 +268,10 @@ void chain_drop_ctxs(struct chain_node *n)
 void chain_strip(const struct chain_node *n, struct chain_ctx *c, uint32_t at)
 {
 	uint32_t top = chain_depth(n) - 2; /* place of the top hold */
+	if (!top) {
+		c->top_stack = 0;
+		return;
+	}
 	if (at == top) {
 		c->top_stack = c->rest ? cell_at(c->rest)->stack : 0;
 		c->rest = c->rest ? cell_at(c->rest)->below : 0;

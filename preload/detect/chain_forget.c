@@ -12,15 +12,24 @@
 
 static struct order_vec pairs;
 
+/* Nothing is left that was held, so it is no dependency; but a writer whom readers wait behind is remembered all the same. */
+static void to_root(struct chain_node *n)
+{
+	if (chain_reads(n) || !chain_waits_for_writers(n->lock))
+		chain_drop_ctxs(n);
+	for (uint32_t c = n->ctx; c; c = chain_ctx(c)->next)
+		chain_nr_deps--;
+}
+
 /* All of this subtree hold one lock less, that at place `at`. */
 static void shorten(uint32_t top, uint32_t at)
 {
 	for (uint32_t id = top; id; id = chain_after(id, top, true)) {
 		struct chain_node *n = chain_node(id);
-		if (chain_depth(n) == 2)
-			chain_drop_ctxs(n); /* nothing left that was held */
 		for (uint32_t c = n->ctx; c; c = chain_ctx(c)->next)
 			chain_strip(n, chain_ctx(c), at);
+		if (chain_depth(n) == 2)
+			to_root(n);
 		n->bits -= 1u << CHAIN_DEPTH_SHIFT;
 	}
 }
@@ -28,7 +37,7 @@ static void shorten(uint32_t top, uint32_t at)
 static void merge_ctxs(struct chain_node *from, struct chain_node *to, uint32_t at)
 {
 	if (!to->parent)
-		chain_drop_ctxs(from);
+		to_root(from);
 	while (from->ctx) {
 		uint32_t id = from->ctx;
 		from->ctx = chain_ctx(id)->next;

@@ -11,7 +11,6 @@ enum {
 	NR_MEMO = 64,
 };
 
-bool (*cycle_question)(uint32_t lock);
 uint64_t cycle_cut;
 
 struct cycle_pick cycle_pick[CYCLE_MAX];
@@ -30,12 +29,11 @@ static bool longer;   /* something was refused only because the ring would get l
 static struct order_vec queue, holds;
 static unsigned horizon; /* locks not seen by the backward look are at least that far, or (0) cannot lead there */
 
-/* ---- the rules ----------------------------------------------------------------------------------------------------
- */
+/* ---- the rules ---- */
 
 static bool can_block(bool wants_read, bool held_read, uint32_t lock)
 {
-	return !(wants_read && held_read) || (cycle_question && cycle_question(lock));
+	return !(wants_read && held_read) || chain_waits_for_writers(lock);
 }
 
 /* Is the lock held by a dependency chosen, so that this one cannot be beside it? */
@@ -118,8 +116,7 @@ static bool overlaps_all(const struct chain_ctx *c, unsigned nr)
 	return true;
 }
 
-/* ---- length 2 -----------------------------------------------------------------------------------------------------
- */
+/* ---- length 2 ---- */
 
 /* chain_after among those with children, which stand first. */
 static uint32_t next_inner(uint32_t id, uint32_t top, bool descend)
@@ -188,8 +185,7 @@ static void search_pairs(void)
 	}
 }
 
-/* ---- longer -------------------------------------------------------------------------------------------------------
- */
+/* ---- longer ---- */
 
 static bool any_overlap(const struct chain_node *n)
 {

@@ -22,7 +22,6 @@ struct cycle_found {
 	struct order_cycle cycle;
 };
 
-extern bool (*cycle_question)(uint32_t lock); /* order_on_question */
 extern uint64_t cycle_nr, cycle_cut;
 
 /* Finds what this context of this dependency closes. */

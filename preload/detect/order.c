@@ -28,11 +28,10 @@ void order_on_cycle(void (*report)(const struct order_cycle *))
 }
 void order_on_question(bool (*reader_blocks_reader)(uint32_t))
 {
-	cycle_question = reader_blocks_reader;
+	chain_question = reader_blocks_reader;
 }
 
-/* ---- caches -------------------------------------------------------------------------------------------------------
- */
+/* ---- caches ---- */
 
 /* Where a cache that has no memory points: never written, never matched. */
 static struct order_entry no_entry;
@@ -98,8 +97,7 @@ static void cache_missed(struct order_cache *c)
 		cache_resize(c, 2 * (c->mask + 1));
 }
 
-/* ---- the plain graph -----------------------------------------------------------------------------------------------
- */
+/* ---- the plain graph ---- */
 
 static uint32_t vertex(uint32_t id)
 {
@@ -157,8 +155,7 @@ static bool may_close(const struct chain_node *n)
 	return false;
 }
 
-/* ---- chains --------------------------------------------------------------------------------------------------------
- */
+/* ---- chains ---- */
 
 static bool is_in(uint32_t want, uint32_t chain, const struct order_hold *held, unsigned nr_held)
 {
@@ -214,13 +211,12 @@ uint32_t order_rebuild(const struct order_hold *held, unsigned nr_held)
 	return chain;
 }
 
-/* ---- recording ------------------------------------------------------------------------------------------------------
- */
+/* ---- recording ---- */
 
 /* Kept at the root too, though nothing was held: a writer that readers of a writer-preferring lock wait behind. */
 static bool is_writer(uint32_t want, uint32_t key)
 {
-	return !(key & (ORDER_READ | ORDER_TRY)) && cycle_question && cycle_question(want);
+	return !(key & (ORDER_READ | ORDER_TRY)) && chain_waits_for_writers(want);
 }
 
 /* A thread wants a lock. */
@@ -317,8 +313,7 @@ void order_forget(uint32_t gone)
 	spin_unlock(&lock);
 }
 
-/* ---- looking at all of it
- * -------------------------------------------------------------------------------------------- */
+/* ---- looking at all of it ---- */
 
 void order_each(bool (*f)(const struct order_dep *, void *), void *arg)
 {

@@ -22,7 +22,8 @@ struct life {
 	uint32_t last_birth;          /* segment after its latest pthread_create, 0 none yet */
 	uint32_t last_join;           /* segment after its latest pthread_join, 0 none yet */
 	uint32_t reached, reached_at; /* by the sweep of this number: from that segment on */
-	uint32_t first_foreign;       /* foreign joins before that one were before its birth */
+	uint32_t first_foreign;       /* of the foreign joins, the first that came after it was first heard of */
+	bool known;
 };
 
 struct foreign {
@@ -75,7 +76,12 @@ static struct life *life_get(uint32_t thread)
 	}
 	if (!chunks[i])
 		chunks[i] = arena_alloc(CHUNK * sizeof **chunks);
-	return chunks[i] ? &chunks[i][thread & (CHUNK - 1)] : NULL;
+	struct life *l = chunks[i] ? &chunks[i][thread & (CHUNK - 1)] : NULL;
+	if (l && !l->known) {
+		l->known = true;
+		l->first_foreign = nr_foreign;
+	}
+	return l;
 }
 
 void segment_born(uint32_t child, uint32_t parent, uint32_t seg)
@@ -87,7 +93,6 @@ void segment_born(uint32_t child, uint32_t parent, uint32_t seg)
 		c->parent = parent;
 		c->born_seg = seg;
 		c->depth = p->depth + 1;
-		c->first_foreign = nr_foreign;
 		/* Skip pointers by Myers: equal jumps double, so that an ancestor of any depth is O(log depth) away. */
 		const struct life *q = life_find(p->skip);
 		c->skip = q && p->depth - q->depth == q->depth - (q->skip ? life_find(q->skip)->depth : 0) && q->skip

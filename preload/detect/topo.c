@@ -13,8 +13,7 @@ static struct order_vec fore, back, ring;
 static uint32_t limbo, nr_limbo, sweep_stamp;
 static uint64_t nr_entries;
 
-/* ---- adjacency ----------------------------------------------------------------------------------------------------
- */
+/* ---- adjacency ---- */
 
 /* Drops what is gone, what has come into the same component, and what stands there twice. A lock gone from a component
  * that lives on is replaced by one that is still there: both ends must know of an edge, or the order would break. */
@@ -67,6 +66,16 @@ static bool vec_push(struct topo_vec *s, uint32_t v, uint32_t own)
 	return true;
 }
 
+/* There is room for it. */
+static void vec_append(struct topo_vec *s, const struct topo_vec *more)
+{
+	if (!more->nr)
+		return;
+	memcpy(s->v + s->nr, more->v, more->nr * sizeof *s->v);
+	s->nr += more->nr;
+	nr_entries += more->nr;
+}
+
 static void vec_free(struct topo_vec *s)
 {
 	nr_entries -= s->nr;
@@ -75,8 +84,7 @@ static void vec_free(struct topo_vec *s)
 	*s = (struct topo_vec){ 0 };
 }
 
-/* ---- vertices -----------------------------------------------------------------------------------------------------
- */
+/* ---- vertices ---- */
 
 static void comp_free(uint32_t c)
 {
@@ -181,8 +189,7 @@ void topo_remove(uint32_t v)
 		sweep();
 }
 
-/* ---- edges --------------------------------------------------------------------------------------------------------
- */
+/* ---- edges ---- */
 
 /* One search's place: the component looked at, and how far through its edges. */
 struct scan {
@@ -257,11 +264,8 @@ static uint32_t merge(uint32_t last)
 		struct topo_comp *k = topo_comp(c);
 		if (c == big)
 			continue;
-		memcpy(b->out.v + b->out.nr, k->out.v, k->out.nr * sizeof *k->out.v);
-		memcpy(b->in.v + b->in.nr, k->in.v, k->in.nr * sizeof *k->in.v);
-		b->out.nr += k->out.nr;
-		b->in.nr += k->in.nr;
-		nr_entries += k->out.nr + k->in.nr;
+		vec_append(&b->out, &k->out);
+		vec_append(&b->in, &k->in);
 		ring_join(&b->member, k->member, big);
 		ring_join(&b->ghost, k->ghost, big);
 		b->nr += k->nr;

@@ -111,9 +111,10 @@ static void pairs(bool ordered, unsigned nr_threads, unsigned gate, unsigned nr)
 	size_t cache = 0;
 	for (unsigned th = 0; th < nr_threads; th++)
 		cache += (c[th].mask + 1) * sizeof *c[th].entry;
-	printf("%s pairs, %u threads%s, 1000 locks: %u new dependencies, %.0f ns each (worst %.0f us); %.1f bytes each, caches %zu KB; %llu cycles, %llu cut\n",
-	       ordered ? "ordered" : "unordered", nr_threads, gate ? ", all under one lock" : "", n, t / n, worst / 1000,
-	       (double)(arena_bytes() - bytes - cache) / n, cache / 1024, (unsigned long long)reports,
+	printf("%s pairs, %u threads%s, 1000 locks: %u new dependencies, %.0f ns each (worst %.0f us); %.1f bytes "
+	       "each, caches %zu KB; %llu cycles, %llu cut\n",
+	       ordered ? "ordered" : "unordered", nr_threads, gate ? ", all under one lock" : "", n, t / n,
+	       worst / 1000, (double)(arena_bytes() - bytes - cache) / n, cache / 1024, (unsigned long long)reports,
 	       (unsigned long long)s.cut);
 	free(p);
 }
@@ -134,8 +135,8 @@ static void short_lived(void)
 		if (i == N / 100 || i == N / 2 || i == N - 1)
 			at[i == N / 100 ? 0 : i == N / 2 ? 1 : 2] = arena_bytes();
 	}
-	printf("a -> short-lived -> b: %.0f ns each; %zu, %zu, %zu KB after 1, 50, 100 %% of %u\n", (now() - t) / N, at[0] / 1024,
-	       at[1] / 1024, at[2] / 1024, (unsigned)N);
+	printf("a -> short-lived -> b: %.0f ns each; %zu, %zu, %zu KB after 1, 50, 100 %% of %u\n", (now() - t) / N,
+	       at[0] / 1024, at[1] / 1024, at[2] / 1024, (unsigned)N);
 }
 
 static void threads(void)
@@ -157,8 +158,8 @@ static void threads(void)
 		order_cache_stop(&c);
 		segment_joined(id, 1, 2 * i + 2);
 	}
-	printf("short-lived threads, one after the other, half of them inverted: %.0f ns each, %llu cycles\n", (now() - t) / N,
-	       (unsigned long long)reports);
+	printf("short-lived threads, one after the other, half of them inverted: %.0f ns each, %llu cycles\n",
+	       (now() - t) / N, (unsigned long long)reports);
 }
 
 static void ladder(unsigned depth)
@@ -179,15 +180,15 @@ static void ladder(unsigned depth)
 }
 
 /* Each in a process of its own: there is one graph. */
-#define ALONE(x) \
-	do { \
-		if (!fork()) { \
+#define ALONE(x)                                \
+	do {                                    \
+		if (!fork()) {                  \
 			order_on_cycle(report); \
-			x; \
-			fflush(stdout); \
-			_exit(0); \
-		} \
-		wait(NULL); \
+			x;                      \
+			fflush(stdout);         \
+			_exit(0);               \
+		}                               \
+		wait(NULL);                     \
 	} while (0)
 
 int main(void)

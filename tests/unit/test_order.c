@@ -80,13 +80,17 @@ static void join(struct thread *t, struct thread *child)
 }
 
 /* Stacks are places in the code: not without number. */
-static uint32_t stack_of(const struct thread *t, uint32_t lock) { return t->id * 100000 + lock % 5000; }
+static uint32_t stack_of(const struct thread *t, uint32_t lock)
+{
+	return t->id * 100000 + lock % 5000;
+}
 
 static void take(struct thread *t, uint32_t lock, uint32_t key)
 {
 	uint32_t next = order_next(&t->cache, t->chain, lock, key, t->seg);
 	if (!next)
-		next = order_next_slow(&t->cache, t->id, t->seg, t->chain, t->held, t->nr, lock, key, stack_of(t, lock));
+		next =
+		    order_next_slow(&t->cache, t->id, t->seg, t->chain, t->held, t->nr, lock, key, stack_of(t, lock));
 	t->chain = next;
 	if (t->nr == t->room) {
 		t->room = t->room ? 2 * t->room : 16;
@@ -105,7 +109,10 @@ static void drop(struct thread *t, uint32_t lock)
 	t->chain = order_rebuild(t->held, t->nr);
 }
 
-static void drop_all(struct thread *t) { t->nr = t->chain = 0; }
+static void drop_all(struct thread *t)
+{
+	t->nr = t->chain = 0;
+}
 
 /* Takes these one in another and lets go of all. */
 static void nest(struct thread *t, unsigned nr, const uint32_t *lock, const uint32_t *key)
@@ -148,7 +155,7 @@ static int teardown(void **state)
 	return s.dropped != 0;
 }
 
-/* ---- plain inversions ----------------------------------------------------------------------------------------------- */
+/* ---- plain inversions ---- */
 
 static void test_inversion(void **state)
 {
@@ -242,7 +249,7 @@ static void test_shortest(void **state)
 	end(main);
 }
 
-/* ---- what excuses --------------------------------------------------------------------------------------------------- */
+/* ---- what excuses ---- */
 
 static void test_same_thread(void **state)
 {
@@ -342,7 +349,10 @@ static void test_modes(void **state)
 }
 
 static uint32_t preferring;
-static bool prefers(uint32_t lock) { return lock == preferring; }
+static bool prefers(uint32_t lock)
+{
+	return lock == preferring;
+}
 
 static void test_writer_preference(void **state)
 {
@@ -416,7 +426,7 @@ static void test_try_and_timed(void **state)
 	end(t), end(u), end(main);
 }
 
-/* ---- create and join ------------------------------------------------------------------------------------------------ */
+/* ---- create and join ---- */
 
 static void test_before_and_after(void **state)
 {
@@ -482,7 +492,7 @@ static void test_fork(void **state)
 	end(t), end(u), end(v), end(main);
 }
 
-/* ---- many threads ----------------------------------------------------------------------------------------------------- */
+/* ---- many threads ---- */
 
 static void test_many_threads(void **state)
 {
@@ -507,7 +517,7 @@ static void test_many_threads(void **state)
 	end(old), end(main);
 }
 
-/* ---- order of release -------------------------------------------------------------------------------------------------- */
+/* ---- order of release ---- */
 
 static void test_out_of_order(void **state)
 {
@@ -556,7 +566,7 @@ static void test_out_of_order(void **state)
 	end(t), end(u), end(main);
 }
 
-/* ---- many locks ----------------------------------------------------------------------------------------------------------- */
+/* ---- many locks ---- */
 
 static void ladder(unsigned nr, uint32_t key)
 {
@@ -583,7 +593,8 @@ static void ladder(unsigned nr, uint32_t key)
 	assert_int_equal(last_nr, 2);
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(last_hold[i], stack_of(last_lock[i] == last ? u : t, last_lock[i]));
-	/* The other way down: each wish closes with the one before it; with any other, the two hold a lock in common. */
+	/* The other way down: each wish closes with the one before it; with any other, the two hold a lock in common.
+	 */
 	struct thread *w = born(main);
 	uint32_t m = locks(nr);
 	for (unsigned i = 0; i < nr; i++)
@@ -630,7 +641,7 @@ static void test_5000_held(void **state)
 	pthread_attr_destroy(&attr);
 }
 
-/* ---- locks that go -------------------------------------------------------------------------------------------------------- */
+/* ---- locks that go ---- */
 
 static void test_dead_lock_is_another(void **state)
 {
@@ -702,7 +713,8 @@ static void test_forget_held(void **state)
 	drop_all(t);
 	NEST(u, d, c);
 	assert_int_equal(fresh(), 1);
-	assert_int_equal(order_next_slow(&t->cache, t->id, t->seg, 0x7fffffff, NULL, 0, c, W, 1), order_rebuild((struct order_hold[]){ { c, 1, W } }, 1));
+	assert_int_equal(order_next_slow(&t->cache, t->id, t->seg, 0x7fffffff, NULL, 0, c, W, 1),
+			 order_rebuild((struct order_hold[]){ { c, 1, W } }, 1));
 	end(t), end(u), end(main);
 }
 
@@ -735,7 +747,7 @@ static void test_short_lived(void **state)
 	end(t), end(u), end(main);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------------------------------ */
+/* ---- memory ---- */
 
 static void test_no_memory(void **state)
 {
@@ -783,7 +795,7 @@ static void test_cache_grows_and_goes(void **state)
 	assert_true(arena_bytes() - bytes < 1 << 20);
 }
 
-/* ---- looking at it ------------------------------------------------------------------------------------------------------------ */
+/* ---- looking at it ---- */
 
 struct seen {
 	uint32_t from, nr, held;
@@ -830,12 +842,15 @@ static void test_each(void **state)
 	end(t), end(u);
 }
 
-/* ---- several at once ------------------------------------------------------------------------------------------------------------ */
+/* ---- several at once ---- */
 
 enum { HAMMER_LOCKS = 40, HAMMER_ROUNDS = 15000 };
 static uint32_t hammer_locks;
 static _Atomic unsigned hammer_cycles;
-static void count(const struct order_cycle *c) { hammer_cycles += c->nr == 2; }
+static void count(const struct order_cycle *c)
+{
+	hammer_cycles += c->nr == 2;
+}
 
 static void *hammer(void *arg)
 {
@@ -892,12 +907,31 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_inversion), T(test_rings), T(test_shortest), T(test_same_thread), T(test_gate),
-		T(test_pairwise_gates), T(test_modes), T(test_writer_preference), T(test_try_and_timed),
-		T(test_before_and_after), T(test_both_sides_of_a_join), T(test_fork), T(test_many_threads),
-		T(test_out_of_order), T(test_65_held), T(test_1000_held), T(test_5000_held),
-		T(test_dead_lock_is_another), T(test_order_survives), T(test_forget_held), T(test_short_lived),
-		T(test_no_memory), T(test_cache_grows_and_goes), T(test_each), T(test_hammer),
+		T(test_inversion),
+		T(test_rings),
+		T(test_shortest),
+		T(test_same_thread),
+		T(test_gate),
+		T(test_pairwise_gates),
+		T(test_modes),
+		T(test_writer_preference),
+		T(test_try_and_timed),
+		T(test_before_and_after),
+		T(test_both_sides_of_a_join),
+		T(test_fork),
+		T(test_many_threads),
+		T(test_out_of_order),
+		T(test_65_held),
+		T(test_1000_held),
+		T(test_5000_held),
+		T(test_dead_lock_is_another),
+		T(test_order_survives),
+		T(test_forget_held),
+		T(test_short_lived),
+		T(test_no_memory),
+		T(test_cache_grows_and_goes),
+		T(test_each),
+		T(test_hammer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -118,7 +118,7 @@ static void test_fork(void **state)
 	assert_false(both(u, 2, v, 0));
 }
 
-/* ---- random ------------------------------------------------------------------------------------------------------- */
+/* ---- random ---- */
 
 enum { MAX_T = 24, MAX_S = 160 };
 
@@ -140,20 +140,21 @@ static void test_random(void **state)
 	} m[MAX_S];
 	for (uint64_t seed = 1; seed <= 3000; seed++) {
 		rng = seed * 0x9e3779b97f4a7c15u | 1;
-		uint32_t id[MAX_T], seg[MAX_T], at[MAX_T], parent[MAX_T], nr = 1, n = 0, steps = 5 + rnd(70), loyal = rnd(3);
+		uint32_t id[MAX_T], seg[MAX_T], at[MAX_T], parent[MAX_T], nr = 1, n = 0, steps = 5 + rnd(70),
+									  loyal = rnd(3);
 		bool joined[MAX_T] = { 0 };
 		memset(before, 0, sizeof before);
-#define ENTER(t) \
-	do { \
+#define ENTER(t)                     \
+	do {                         \
 		m[n].thread = id[t]; \
-		m[n].seg = seg[t]; \
-		at[t] = n++; \
+		m[n].seg = seg[t];   \
+		at[t] = n++;         \
 	} while (0)
-#define AFTER(x, y) \
-	do { \
+#define AFTER(x, y)                                     \
+	do {                                            \
 		for (uint32_t i_ = 0; i_ < MAX_S; i_++) \
 			before[i_][y] |= before[i_][x]; \
-		before[x][y] = true; \
+		before[x][y] = true;                    \
 	} while (0)
 		id[0] = next_id++;
 		seg[0] = 0;
@@ -186,13 +187,14 @@ static void test_random(void **state)
 			for (uint32_t b = 0; b < n; b++) {
 				bool want = m[a].thread == m[b].thread || before[a][b] || before[b][a];
 				if (segment_ordered(m[a].thread, m[a].seg, m[b].thread, m[b].seg) != want)
-					fail_msg("seed %llu: (%u,%u) and (%u,%u) should%s be ordered", (unsigned long long)seed,
-						 m[a].thread, m[a].seg, m[b].thread, m[b].seg, want ? "" : " not");
+					fail_msg("seed %llu: (%u,%u) and (%u,%u) should%s be ordered",
+						 (unsigned long long)seed, m[a].thread, m[a].seg, m[b].thread, m[b].seg,
+						 want ? "" : " not");
 			}
 	}
 }
 
-/* ---- many --------------------------------------------------------------------------------------------------------- */
+/* ---- many ---- */
 
 static double now(void)
 {
@@ -233,7 +235,8 @@ static void test_many(void **state)
 		segment_joined(next_id++, reaper, i + 1);
 	}
 	for (uint32_t i = 0; i < 1000000; i++)
-		assert_int_equal(segment_ordered(first + i % 10000, 0, first + i * 7919 % 10000, 0), i % 10000 == i * 7919 % 10000);
+		assert_int_equal(segment_ordered(first + i % 10000, 0, first + i * 7919 % 10000, 0),
+				 i % 10000 == i * 7919 % 10000);
 	assert_true(now() - t < 20);
 	print_message("%.2f s\n", now() - t);
 }
@@ -241,8 +244,9 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_create_and_join), cmocka_unit_test(test_foreign_join), cmocka_unit_test(test_random),
-		cmocka_unit_test(test_many),		cmocka_unit_test(test_nonsense),     cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_create_and_join), cmocka_unit_test(test_foreign_join),
+		cmocka_unit_test(test_random),          cmocka_unit_test(test_many),
+		cmocka_unit_test(test_nonsense),        cmocka_unit_test(test_fork),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
