@@ -38,19 +38,26 @@ static void spare_put(struct order_table *t, struct order_bucket *b)
 	t->nr_spare++;
 }
 
-static bool bucket_put(struct order_table *t, struct order_bucket *b, uint64_t s)
+/* The id last: with it the entry is there for readers that hold no lock. */
+static void slot_set(struct order_bucket *b, unsigned i, uint32_t hash, uint32_t id)
+{
+	__atomic_store_n(&b->hash[i], hash, __ATOMIC_RELAXED);
+	__atomic_store_n(&b->id[i], id, __ATOMIC_RELEASE);
+}
+
+static bool bucket_put(struct order_table *t, struct order_bucket *b, uint32_t hash, uint32_t id)
 {
 	for (;;) {
-		for (unsigned i = 0; i < ORDER_BUCKET_SLOTS; i++)
-			if (!atomic_load_explicit(&b->slot[i], memory_order_relaxed)) {
-				atomic_store_explicit(&b->slot[i], s, memory_order_release);
-				return true;
-			}
+		unsigned free = order_match(b->id, 0);
+		if (likely(free)) {
+			slot_set(b, (unsigned)__builtin_ctz(free), hash, id);
+			return true;
+		}
 		struct order_bucket *more = atomic_load_explicit(&b->more, memory_order_relaxed);
 		if (!more) {
 			if (!(more = spare_get(t)))
 				return false;
-			atomic_store_explicit(&more->slot[0], s, memory_order_relaxed);
+			slot_set(more, 0, hash, id);
 			atomic_store_explicit(&b->more, more, memory_order_release);
 			return true;
 		}
@@ -83,19 +90,19 @@ static void split(struct order_table *t)
 	unsigned wi = 0;
 	for (struct order_bucket *r = from; r; r = atomic_load_explicit(&r->more, memory_order_relaxed))
 		for (unsigned i = 0; i < ORDER_BUCKET_SLOTS; i++) {
-			uint64_t e = atomic_load_explicit(&r->slot[i], memory_order_relaxed);
-			if (!e)
+			uint32_t id = r->id[i], hash = r->hash[i];
+			if (!id)
 				continue;
-			atomic_store_explicit(&r->slot[i], 0, memory_order_relaxed);
-			if (e >> 32 & full) {
-				bucket_put(t, to, e);
+			slot_set(r, i, 0, 0);
+			if (hash & full) {
+				bucket_put(t, to, hash, id);
 				continue;
 			}
 			if (wi == ORDER_BUCKET_SLOTS) {
 				w = atomic_load_explicit(&w->more, memory_order_relaxed);
 				wi = 0;
 			}
-			atomic_store_explicit(&w->slot[wi++], e, memory_order_release);
+			slot_set(w, wi++, hash, id);
 		}
 	struct order_bucket *rest = atomic_load_explicit(&w->more, memory_order_relaxed);
 	atomic_store_explicit(&w->more, NULL, memory_order_relaxed);
@@ -118,7 +125,7 @@ bool order_table_add(struct order_table *t, uint32_t hash, uint32_t id)
 		nr = 1u << ORDER_FIRST_BITS;
 		atomic_store_explicit(&t->nr, nr, memory_order_release);
 	}
-	if (!bucket_put(t, order_bucket_of(t, nr, hash), (uint64_t)hash << 32 | id))
+	if (!bucket_put(t, order_bucket_of(t, nr, hash), hash, id))
 		return false;
 	if (++t->entries > (uint64_t)nr * LOAD)
 		split(t);
@@ -132,12 +139,14 @@ void order_table_remove(struct order_table *t, uint32_t hash, uint32_t id)
 		return;
 	for (struct order_bucket *b = order_bucket_of(t, nr, hash); b;
 	     b = atomic_load_explicit(&b->more, memory_order_relaxed))
-		for (unsigned i = 0; i < ORDER_BUCKET_SLOTS; i++)
-			if (atomic_load_explicit(&b->slot[i], memory_order_relaxed) == ((uint64_t)hash << 32 | id)) {
-				atomic_store_explicit(&b->slot[i], 0, memory_order_relaxed);
-				t->entries--;
-				return;
-			}
+		for (unsigned m = order_match(b->hash, hash); m; m &= m - 1) {
+			unsigned i = (unsigned)__builtin_ctz(m);
+			if (b->id[i] != id)
+				continue;
+			slot_set(b, i, 0, 0);
+			t->entries--;
+			return;
+		}
 }
 
 uint32_t order_pool_get(struct order_pool *p)

@@ -12,12 +12,14 @@
 
 #include "base/compiler.h"
 
+#include <emmintrin.h>
 #include <stdatomic.h>
 
 enum { ORDER_BUCKET_SLOTS = 7, ORDER_FIRST_BITS = 6 };
 
 struct order_bucket {
-	_Atomic uint64_t slot[ORDER_BUCKET_SLOTS]; /* hash << 32 | id; 0 free */
+	uint32_t hash[ORDER_BUCKET_SLOTS];
+	uint32_t id[ORDER_BUCKET_SLOTS]; /* 0 free */
 	struct order_bucket *_Atomic more;
 };
 _Static_assert(sizeof(struct order_bucket) == 64, "a bucket is a cache line");
@@ -52,6 +54,15 @@ HOT struct order_bucket *order_bucket_of(const struct order_table *t, uint32_t n
 	return order_bucket_at(t, b);
 }
 
+/* Which of seven numbers equal x, as bits; what stands behind them is loaded, too, and masked out. */
+HOT unsigned order_match(const uint32_t *seven, uint32_t x)
+{
+	__m128i k = _mm_set1_epi32((int)x);
+	__m128i lo = _mm_cmpeq_epi32(_mm_loadu_si128((const __m128i_u *)seven), k);
+	__m128i hi = _mm_cmpeq_epi32(_mm_loadu_si128((const __m128i_u *)(seven + 4)), k);
+	return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(_mm_packs_epi32(lo, hi), _mm_setzero_si128())) & 0x7f;
+}
+
 /* The id with this hash for which eq is true, or 0. Callable without a lock when eq is: then 0 may be wrong. */
 HOT uint32_t order_table_find(const struct order_table *t, uint32_t hash, bool (*eq)(uint32_t id, const void *key),
 			      const void *key)
@@ -62,10 +73,10 @@ HOT uint32_t order_table_find(const struct order_table *t, uint32_t hash, bool (
 	const struct order_bucket *b = order_bucket_of(t, nr, hash);
 	/* The bound: a reader without lock may be led round in circles by buckets that are recycled under its eyes. */
 	for (unsigned hops = 0; b && hops < 1u << 16; hops++) {
-		for (unsigned i = 0; i < ORDER_BUCKET_SLOTS; i++) {
-			uint64_t s = atomic_load_explicit(&b->slot[i], memory_order_acquire);
-			if (s >> 32 == hash && (uint32_t)s && eq((uint32_t)s, key))
-				return (uint32_t)s;
+		for (unsigned m = order_match(b->hash, hash); m; m &= m - 1) {
+			uint32_t id = __atomic_load_n(&b->id[__builtin_ctz(m)], __ATOMIC_ACQUIRE);
+			if (id && eq(id, key))
+				return id;
 		}
 		b = atomic_load_explicit(&b->more, memory_order_acquire);
 	}
