@@ -23,6 +23,7 @@
 
 #define POLL_MS	   100
 #define PATIENCE_MS 2000 /* for processes that outlive the program */
+#define SILENT_MS   300	 /* for those of which nothing has been heard */
 
 extern char **environ;
 
@@ -30,6 +31,7 @@ struct run {
 	struct run_options options;
 	char library[PATH_MAX + 128], path[PATH_MAX], directory[PATH_MAX];
 	const char *pattern; /* of the journals, absolute */
+	const char *mark;    /* in the environment of all our processes */
 	bool own_directory;
 	struct report report;
 	struct run_target target;
@@ -108,6 +110,13 @@ static void choose_journals(struct run *x)
 	x->pattern = mem_printf(m, "%s/%%p.jsonl", doubled);
 }
 
+static long ms_now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 /* The environment with these three in place of what they were. */
 static void make_environment(struct run *x)
 {
@@ -119,15 +128,17 @@ static void make_environment(struct run *x)
 		n++;
 	if (!run_options_for_target(&x->options.o, x->pattern, options, sizeof options))
 		trouble(STATUS_TROUBLE, "the options are too long together");
-	x->target.env = mem_take(m, (n + 4) * sizeof *x->target.env);
+	x->mark = mem_printf(m, "SNARL_RUN_ID=%d.%ld", (int)getpid(), ms_now());
+	x->target.env = mem_take(m, (n + 5) * sizeof *x->target.env);
 	for (size_t i = 0; i < n; i++)
 		if (strncmp(environ[i], "LD_PRELOAD=", 11) != 0 && strncmp(environ[i], ENV_OPTIONS "=", sizeof ENV_OPTIONS) != 0 &&
-		    strncmp(environ[i], ENV_RUN "=", sizeof ENV_RUN) != 0)
+		    strncmp(environ[i], ENV_RUN "=", sizeof ENV_RUN) != 0 && strncmp(environ[i], "SNARL_RUN_ID=", 13) != 0)
 			x->target.env[kept++] = environ[i];
 	x->target.env[kept++] = mem_printf(m, "LD_PRELOAD=%s%s%s", x->library, preload && *preload ? ":" : "",
 					   preload ? preload : "");
 	x->target.env[kept++] = mem_printf(m, ENV_OPTIONS "=%s", options);
-	x->target.env[kept] = mem_printf(m, ENV_RUN "=%s", x->pattern);
+	x->target.env[kept++] = mem_printf(m, ENV_RUN "=%s", x->pattern);
+	x->target.env[kept] = (char *)x->mark;
 }
 
 static void open_report(struct run *x)
@@ -164,13 +175,6 @@ static void read_journals(struct run *x, bool at_end)
 	report_new(&x->report, show);
 }
 
-static long ms_now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* It holds journals and nothing else. */
 static void remove_directory(const char *directory)
 {
@@ -183,10 +187,22 @@ static void remove_directory(const char *directory)
 	rmdir(directory);
 }
 
+static void wait_for_tree(struct run *x)
+{
+	long start = ms_now();
+	for (;;) {
+		enum tails_open open = tails_open(&x->tails);
+		if (open == TAILS_NONE || ms_now() - start > (open == TAILS_OPEN ? PATIENCE_MS : SILENT_MS))
+			return;
+		usleep(20000);
+		read_journals(x, false);
+	}
+}
+
 static void sum_up(struct run *x)
 {
 	struct report *r = &x->report;
-	bool still_open = tails_open(&x->tails);
+	bool still_open = tails_open(&x->tails) == TAILS_OPEN;
 	read_journals(x, true);
 	summary_notes(r);
 	summary_text(r, &(struct summary_hints){ .child = (uint64_t)x->target.pid, .still_running_ok = true });
@@ -225,7 +241,7 @@ int cmd_run(int argc, char **argv)
 	open_report(&x);
 	choose_journals(&x);
 	make_environment(&x);
-	tails_start(&x.tails, &x.report.model, x.pattern);
+	tails_start(&x.tails, &x.report.model, x.pattern, x.mark, !x.own_directory);
 	x.target.path = x.path;
 	x.target.argv = x.options.argv;
 	int err = run_target_start(&x.target);
@@ -240,10 +256,7 @@ int cmd_run(int argc, char **argv)
 	while (!run_target_wait(&x.target, POLL_MS))
 		read_journals(&x, false);
 	read_journals(&x, false);
-	for (long until = ms_now() + PATIENCE_MS; tails_open(&x.tails) && ms_now() < until;) {
-		usleep(20000);
-		read_journals(&x, false);
-	}
+	wait_for_tree(&x);
 	sum_up(&x);
 	int status = status_of(&x);
 	tails_free(&x.tails);

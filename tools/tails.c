@@ -1,5 +1,6 @@
 #include "tails.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <stdio.h>
@@ -87,9 +88,11 @@ static void pass_over(struct tails *t, struct tail *x)
 		close(fd);
 }
 
-void tails_start(struct tails *t, struct model *m, const char *pattern)
+void tails_start(struct tails *t, struct model *m, const char *pattern, const char *mark, bool shared)
 {
 	memset(t, 0, sizeof *t);
+	t->mark = mark;
+	t->shared = shared;
 	t->model = m;
 	t->glob = glob_of(&m->mem, pattern);
 	each_file(t, pass_over);
@@ -121,6 +124,11 @@ static void read_one(struct tail *x, struct model *m, bool at_end)
 	if (!x->started) {
 		x->started = true;
 		reader_init(&x->reader, m, x->path, x->done);
+		/* Somebody was writing there before us: what comes before the next header is theirs. */
+		if (x->done) {
+			x->reader.section = model_section(m, x->path);
+			x->reader.section->foreign = true;
+		}
 	}
 	while ((n = pread(fd, block, sizeof block, (off_t)x->done)) > 0) {
 		const char *nul = at_end ? NULL : memchr(block, '\0', (size_t)n);
@@ -171,24 +179,44 @@ static const struct section *section_of(const struct tails *t, uint64_t pid)
 	return NULL;
 }
 
-/* By its ancestors, as far as they can be known; when that ends in the dark, it is taken for ours. */
+/* 1 it has our mark, 0 it has not, -1 nobody knows any more. */
+static int marked(const struct tails *t, uint64_t pid)
+{
+	char path[64], *one = NULL;
+	size_t cap = 0;
+	snprintf(path, sizeof path, "/proc/%llu/environ", (unsigned long long)pid);
+	FILE *f = fopen(path, "re");
+	int found = -1;
+	while (f && found != 1 && getdelim(&one, &cap, '\0', f) > 0)
+		found = strcmp(one, t->mark) == 0;
+	free(one);
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* By its environment while it lives, else by its ancestors; when those end in the dark, it is taken for ours. */
 static bool is_foreign(const struct tails *t, const struct section *s)
 {
 	uint64_t pid = s->pid, parent = s->ppid;
-	if (!s->has_header || pid == (uint64_t)t->child)
+	if (!t->shared || !s->has_header || pid == (uint64_t)t->child)
 		return false;
 	const struct section *before = section_of(t, pid);
 	if (before)
 		return before->foreign;
-	for (unsigned i = 0; i < 64 && parent; i++) {
+	int mark = marked(t, pid);
+	if (mark >= 0)
+		return mark == 0;
+	for (unsigned i = 0; i < 64 && parent > 1; i++) {
 		if (parent == (uint64_t)t->child || parent == (uint64_t)getpid())
 			return false;
 		before = section_of(t, parent);
 		if (before)
 			return before->foreign;
-		if (parent == 1)
+		pid_t up = parent_of((pid_t)parent);
+		if (up == 1)
 			return true;
-		parent = (uint64_t)parent_of((pid_t)parent);
+		parent = (uint64_t)up;
 	}
 	return false;
 }
@@ -198,7 +226,7 @@ void tails_read(struct tails *t, bool at_end)
 	each_file(t, at_end ? read_last : read_live);
 	for (; t->nr_sections < t->model->nr_sections; t->nr_sections++) {
 		struct section *s = t->model->sections[t->nr_sections];
-		s->foreign = is_foreign(t, s);
+		s->foreign |= is_foreign(t, s);
 	}
 }
 
@@ -217,12 +245,25 @@ static bool lives(uint64_t pid)
 	return state && state[1] && state[2] != 'Z' && state[2] != 'X';
 }
 
-bool tails_open(const struct tails *t)
+/* A process that has forked and not begun its journal yet, or never will. */
+static bool any_marked(const struct tails *t)
+{
+	DIR *d = opendir("/proc");
+	struct dirent *e;
+	bool any = false;
+	while (d && !any && (e = readdir(d)))
+		any = e->d_name[0] >= '1' && e->d_name[0] <= '9' && marked(t, strtoull(e->d_name, NULL, 10)) == 1;
+	if (d)
+		closedir(d);
+	return any;
+}
+
+enum tails_open tails_open(const struct tails *t)
 {
 	for (size_t i = 0; i < t->model->nr_sections; i++) {
 		const struct section *s = t->model->sections[i];
 		if (!s->foreign && s->has_header && !s->over && s->pid && lives(s->pid))
-			return true;
+			return TAILS_OPEN;
 	}
-	return false;
+	return any_marked(t) ? TAILS_SILENT : TAILS_NONE;
 }

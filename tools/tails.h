@@ -16,17 +16,20 @@ struct tail;
 struct tails {
 	struct model *model;
 	const char *glob;
-	pid_t child; /* the root of the run's processes, once it is there */
+	pid_t child;	  /* the root of the run's processes, once it is there */
+	const char *mark; /* NAME=value in the environment of them all */
+	bool shared;	  /* others may write where they do */
 	struct tail *files;
 	size_t nr_sections; /* whose membership is decided */
 };
 
 /* `pattern` is absolute, with %p and %e. Call before the program starts. */
-void tails_start(struct tails *t, struct model *m, const char *pattern);
+void tails_start(struct tails *t, struct model *m, const char *pattern, const char *mark, bool shared);
 /* Reads what is new. At the end everything, torn lines too. */
 void tails_read(struct tails *t, bool at_end);
-/* Does one of the run's processes still live that has not said its end? */
-bool tails_open(const struct tails *t);
+/* Does one of the run's processes still live that has not said its end; or at least one that has said nothing yet? */
+enum tails_open { TAILS_NONE, TAILS_SILENT, TAILS_OPEN };
+enum tails_open tails_open(const struct tails *t);
 void tails_free(struct tails *t);
 
 #endif
