@@ -49,7 +49,7 @@ static struct chain_lock *lock_get(uint32_t lock)
 	struct chain_leaf *leaf = free_leaf;
 	if (leaf)
 		free_leaf = leaf->next_free;
-	else if (!(leaf = arena_alloc(sizeof *leaf)))
+	else if (!(leaf = order_chunk(sizeof *leaf)))
 		return NULL;
 	leaf->next_free = NULL;
 	f->leaf[i] = leaf;
@@ -137,7 +137,7 @@ static uint32_t node_new(void)
 		if (free_chunk) {
 			chunk = free_chunk;
 			free_chunk = chunk->next_free;
-		} else if (!(chunk = arena_alloc(sizeof *chunk))) {
+		} else if (!(chunk = order_chunk(sizeof *chunk))) {
 			return 0;
 		}
 		chunk->live = c == 0; /* node 0 stays: it holds nothing */

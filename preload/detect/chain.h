@@ -140,6 +140,12 @@ HOT struct chain_lock *chain_lock_find(uint32_t lock)
 	return i < f->room && f->leaf[i] ? &f->leaf[i]->lock[lock & (CHAIN_LEAF - 1)] : NULL;
 }
 
+HOT bool chain_chunk_there(uint32_t id)
+{
+	const struct chain_dir *d = atomic_load_explicit(&chain_dir, memory_order_relaxed);
+	return atomic_load_explicit(&d->chunk[id >> ORDER_CHUNK_BITS], memory_order_relaxed);
+}
+
 /* A dependency: something was held, and somebody was ready to wait. */
 HOT bool chain_is_dep(const struct chain_node *n)
 {
@@ -166,6 +172,18 @@ void chain_holds(const struct chain_node *n, const struct chain_ctx *c, struct o
 
 /* Takes a lock that is gone out of all chains; calls edge(lower, upper) for locks that have become neighbours. */
 void chain_forget(uint32_t lock, void (*edge)(uint32_t lower, uint32_t upper));
+
+/*
+ * With more chains than chain_many, lets go of some of the oldest that nothing hangs on: those with two and more locks held first,
+ * those with one only from twice as many on, and none of which needed() is true. Called once per chain added, it keeps pace.
+ *
+ * Three and more of a thousand locks at a time, always in ascending order, make more chains than there is memory. As long as
+ * the plain graph knows of no cycle through their locks they cannot be part of any; should one come up later, what the program
+ * goes on doing is recorded anew.
+ */
+void chain_let_go(bool (*needed)(const struct chain_node *n));
+extern uint32_t chain_many;
+extern uint64_t chain_gone; /* let go so far */
 
 /* Distinct pairs of a lock wanted and a lock held meanwhile. cost: a walk over everything. */
 uint64_t chain_edges(void);

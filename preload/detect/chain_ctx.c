@@ -10,9 +10,8 @@
  * later has only (t, s1).
  *
  * A dependency is kept although another one of the same thread wants the same lock with fewer locks held: that one can
- * stand in for it only where the cycle closes through a lock that both hold. Which is to say, to drop one, for every
- * lock it holds a substitute must be found that does; chains grow with the program's code, not with its time, so it
- * does not pay.
+ * stand in for it only where the cycle closes through a lock that both hold, so dropping one takes a substitute for every lock
+ * it holds. That costs more lookups than it saves memory; programs with chains without number are chain_let_go's.
  */
 #include "detect/chain.h"
 

@@ -46,6 +46,35 @@ static void merge_ctxs(struct chain_node *from, struct chain_node *to, uint32_t 
 	}
 }
 
+uint32_t chain_many = 1 << 21;
+uint64_t chain_gone;
+
+void chain_let_go(bool (*needed)(const struct chain_node *n))
+{
+	enum { STEPS = 32, MOST = 4 };
+	static uint32_t at = 1;
+	unsigned gone = 0;
+	for (unsigned i = 0; i < STEPS && gone < MOST && chain_nr > chain_many; i++, at++) {
+		if (at >= chain_next_id)
+			at = 1;
+		struct chain_node *n = chain_node_find(at);
+		if (!n) {
+			/* A page of 256 that are all gone is passed at one step. */
+			if (!chain_chunk_there(at))
+				at |= ORDER_CHUNK - 1;
+			continue;
+		}
+		uint32_t depth = chain_depth(n);
+		bool last = chain_lock_find(n->lock)->nodes == at && !n->peer.next; /* what is known of the lock hangs on it */
+		if (n->child || last || depth < 2 || (depth == 2 && chain_nr / 2 <= chain_many) || at + 1 == chain_next_id || needed(n))
+			continue;
+		chain_unlink(at, CHAIN_SIBLINGS);
+		chain_free(at);
+		gone++;
+	}
+	chain_gone += gone;
+}
+
 /* Two chains to be made one. Without memory for that they stay two of the same name, which costs space only. */
 static void push_pair(uint32_t from, uint32_t to, uint32_t at)
 {

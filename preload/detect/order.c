@@ -139,11 +139,11 @@ static void link_up(uint32_t id)
 	}
 }
 
-/* Could a cycle go through this dependency? */
-static bool may_close(const struct chain_node *n)
+/* Is it in a component with something it holds? */
+static bool in_component(const struct chain_node *n)
 {
 	uint32_t want = chain_lock_find(n->lock)->vertex;
-	if (!want || topo_threads(want) < 2 || topo_locks(want) < 2)
+	if (!want || topo_locks(want) < 2)
 		return false;
 	for (uint32_t up = n->parent; up; up = chain_node(up)->parent) {
 		uint32_t v = chain_lock_find(chain_node(up)->lock)->vertex;
@@ -153,6 +153,12 @@ static bool may_close(const struct chain_node *n)
 			break;
 	}
 	return false;
+}
+
+/* Could a cycle go through this dependency? */
+static bool may_close(const struct chain_node *n)
+{
+	return topo_threads(chain_lock_find(n->lock)->vertex) > 1 && in_component(n);
 }
 
 /* ---- chains ---- */
@@ -177,10 +183,13 @@ static uint32_t make(uint32_t chain, const struct order_hold *held, unsigned nr_
 	if (chain && is_in(want, chain, held, nr_held))
 		return chain;
 	uint32_t next = chain_add(chain, want, key);
-	if (likely(next))
-		link_up(next);
-	else
+	if (unlikely(!next)) {
 		chain_dropped++;
+		return 0;
+	}
+	link_up(next);
+	if (unlikely(chain_nr > chain_many))
+		chain_let_go(in_component);
 	return next;
 }
 
@@ -366,6 +375,7 @@ void order_stats(struct order_stats *out)
 		.dropped = chain_dropped,
 		.cut = cycle_cut,
 		.merged = chain_merged,
+		.let_go = chain_gone,
 	};
 	spin_unlock(&lock);
 }

@@ -149,6 +149,24 @@ void order_table_remove(struct order_table *t, uint32_t hash, uint32_t id)
 		}
 }
 
+void *order_chunk(size_t bytes)
+{
+	static char *slab;
+	static size_t left, next = 1 << 17;
+	bytes = (bytes + 63) & ~(size_t)63;
+	if (bytes > left) {
+		char *more = arena_map(next);
+		if (!more)
+			return arena_alloc(bytes);
+		slab = more;
+		left = next;
+		if (next < 2 << 20)
+			next *= 4;
+	}
+	left -= bytes;
+	return slab + left;
+}
+
 uint32_t order_pool_get(struct order_pool *p)
 {
 	uint32_t id = p->free;
@@ -175,7 +193,7 @@ uint32_t order_pool_get(struct order_pool *p)
 		__atomic_store_n(&p->chunk, dir, __ATOMIC_RELEASE);
 		p->room = more;
 	}
-	if (!p->chunk[c] && !(p->chunk[c] = arena_alloc((size_t)ORDER_CHUNK * p->bytes)))
+	if (!p->chunk[c] && !(p->chunk[c] = order_chunk((size_t)ORDER_CHUNK * p->bytes)))
 		return 0;
 	if (id == UINT32_MAX)
 		return 0;

@@ -87,6 +87,9 @@ HOT uint32_t order_table_find(const struct order_table *t, uint32_t hash, bool (
 bool order_table_add(struct order_table *t, uint32_t hash, uint32_t id);
 void order_table_remove(struct order_table *t, uint32_t hash, uint32_t id);
 
+/* Zeroed memory for a few hundred objects, for good. In big programs it comes out of huge pages. */
+void *order_chunk(size_t bytes);
+
 /*
  * Objects of one size, numbered from 1, at addresses that never change.
  */
