@@ -12,7 +12,8 @@ int cmd_report(int argc, char **argv);
 int cmd_graph(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 
-/* Where libsnarl.so is: beside the command, or in ../lib/snarl. False when it is in neither; `out` says where it was sought. */
+/* Where libsnarl.so is: beside the command, or in ../lib/snarl. False when it is in neither; `out` says where it was
+ * sought. */
 bool cmd_library(char *out, size_t cap);
 
 /* Was descriptor 1 closed, or /dev/null, when the command started? */

@@ -23,14 +23,16 @@ static const struct argp_option options[] = {
 	{ "around", KEY_AROUND, "LOCK", 0, "Only the neighbourhood of a lock: its name, address or id", 0 },
 	{ "hops", KEY_HOPS, "N", 0, "How far --around goes (default 1)", 0 },
 	{ "classes", KEY_CLASSES, NULL, 0, "One node for all locks made at the same place, over all processes", 0 },
-	{ "explain", KEY_EXPLAIN, "A", 0, "With a second lock B: say which rule silences A -> B with B -> A (--explain A B FILE...)", 0 },
+	{ "explain", KEY_EXPLAIN, "A", 0,
+	  "With a second lock B: say which rule silences A -> B with B -> A (--explain A B FILE...)", 0 },
 	{ "output", 'o', "FILE", 0, "Write there instead of standard output", 0 },
 	{ 0 },
 };
 
-static const char doc[] = "Writes the lock-order graph of journals in DOT: snarl graph FILE... | dot -Tsvg > locks.svg"
-			  "\vEdges on a cycle are red and bold; an edge that is always under one more lock (a gate) is dashed.\n"
-			  "Exit status: 0, 2 usage, 3 a journal is damaged (what can be read is drawn).";
+static const char doc[] =
+    "Writes the lock-order graph of journals in DOT: snarl graph FILE... | dot -Tsvg > locks.svg"
+    "\vEdges on a cycle are red and bold; an edge that is always under one more lock (a gate) is dashed.\n"
+    "Exit status: 0, 2 usage, 3 a journal is damaged (what can be read is drawn).";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -112,7 +114,8 @@ int cmd_graph(int argc, char **argv)
 	for (int i = 0; i < a.nr_files && !status; i++)
 		if (!reader_path(&r.model, a.files[i])) {
 			cmd_complain("%s: %s", a.files[i],
-				     errno == ENODATA ? "no journal (*.jsonl, *.journal) in this directory" : strerror(errno));
+				     errno == ENODATA ? "no journal (*.jsonl, *.journal) in this directory"
+						      : strerror(errno));
 			status = REPORT_USAGE;
 		}
 	if (!status && a.explain[0]) {
@@ -124,8 +127,8 @@ int cmd_graph(int argc, char **argv)
 		status = draw(&r, &a);
 	}
 	for (size_t i = 0; i < r.model.nr_damages && i < 10; i++)
-		cmd_complain("damaged: %s, byte %llu: %s", r.model.damages[i].file, (unsigned long long)r.model.damages[i].offset,
-			     r.model.damages[i].reason);
+		cmd_complain("damaged: %s, byte %llu: %s", r.model.damages[i].file,
+			     (unsigned long long)r.model.damages[i].offset, r.model.damages[i].reason);
 	if (!status && r.model.nr_damages)
 		status = REPORT_DAMAGED;
 	report_free(&r);

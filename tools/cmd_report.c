@@ -27,15 +27,18 @@ enum { KEY_FORMAT = 1000, KEY_SUPPRESSIONS, KEY_FAIL_ON };
 static const struct argp_option options[] = {
 	{ "follow", 'f', NULL, 0, "Read records from standard input and report each finding as it comes", 0 },
 	{ "format", KEY_FORMAT, "text|json", 0, "What to write (default: text)", 0 },
-	{ "suppressions", KEY_SUPPRESSIONS, "PATH,..", 0, "Files of findings not to report (own, TSan's or Valgrind's)", 0 },
-	{ "fail-on", KEY_FAIL_ON, "GRADE", 0, "Weakest grade that makes the exit status 1: confirmed, feasible, possible, advice", 0 },
+	{ "suppressions", KEY_SUPPRESSIONS, "PATH,..", 0, "Files of findings not to report (own, TSan's or Valgrind's)",
+	  0 },
+	{ "fail-on", KEY_FAIL_ON, "GRADE", 0,
+	  "Weakest grade that makes the exit status 1: confirmed, feasible, possible, advice", 0 },
 	{ "fail_on", KEY_FAIL_ON, "GRADE", OPTION_ALIAS | OPTION_HIDDEN, NULL, 0 },
 	{ "verbose", 'v', NULL, 0, "Show advice in full, every frame, whole paths, unused suppressions", 0 },
 	{ 0 },
 };
 
-static const char doc[] = "Reports what is in journals."
-			  "\vExit status: 0 nothing, 1 findings, 2 usage, 3 a journal is damaged (what can be read is reported).";
+static const char doc[] =
+    "Reports what is in journals."
+    "\vExit status: 0 nothing, 1 findings, 2 usage, 3 a journal is damaged (what can be read is reported).";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -201,7 +204,8 @@ int cmd_report(int argc, char **argv)
 		}
 	signal(SIGPIPE, SIG_IGN);
 	if (a.follow) {
-		/* Ctrl-C is for the program; its report is to outlive it. A wrong suppression must not cost the report either. */
+		/* Ctrl-C is for the program; its report is to outlive it. A wrong suppression must not cost the report
+		 * either. */
 		signal(SIGINT, SIG_IGN);
 		signal(SIGQUIT, SIG_IGN);
 		signal(SIGHUP, SIG_IGN);

@@ -1,4 +1,5 @@
-/* cmd_run.c - snarl run: the program under libsnarl.so, what is found said at once, one summary for all its processes. */
+/* cmd_run.c - snarl run: the program under libsnarl.so, what is found said at once, one summary for all its processes.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -21,9 +22,9 @@
 #include "tails.h"
 #include "wire/journal.h"
 
-#define POLL_MS	   100
+#define POLL_MS     100
 #define PATIENCE_MS 2000 /* for processes that outlive the program */
-#define SILENT_MS   300	 /* for those of which nothing has been heard */
+#define SILENT_MS   300  /* for those of which nothing has been heard */
 
 extern char **environ;
 
@@ -52,8 +53,9 @@ static void check_library(struct run *x)
 		trouble(STATUS_TROUBLE, x->library);
 	/* ld.so takes both for the end of a name. */
 	if (strpbrk(x->library, " :")) {
-		cmd_complain("the path %s has a %s in it, and LD_PRELOAD cannot hold such a name: install snarl elsewhere", x->library,
-			     strchr(x->library, ' ') ? "space" : "colon");
+		cmd_complain(
+		    "the path %s has a %s in it, and LD_PRELOAD cannot hold such a name: install snarl elsewhere",
+		    x->library, strchr(x->library, ' ') ? "space" : "colon");
 		exit(STATUS_TROUBLE);
 	}
 	if (access(x->library, R_OK) != 0) {
@@ -131,11 +133,13 @@ static void make_environment(struct run *x)
 	x->mark = mem_printf(m, "SNARL_RUN_ID=%d.%ld", (int)getpid(), ms_now());
 	x->target.env = mem_take(m, (n + 5) * sizeof *x->target.env);
 	for (size_t i = 0; i < n; i++)
-		if (strncmp(environ[i], "LD_PRELOAD=", 11) != 0 && strncmp(environ[i], ENV_OPTIONS "=", sizeof ENV_OPTIONS) != 0 &&
-		    strncmp(environ[i], ENV_RUN "=", sizeof ENV_RUN) != 0 && strncmp(environ[i], "SNARL_RUN_ID=", 13) != 0)
+		if (strncmp(environ[i], "LD_PRELOAD=", 11) != 0 &&
+		    strncmp(environ[i], ENV_OPTIONS "=", sizeof ENV_OPTIONS) != 0 &&
+		    strncmp(environ[i], ENV_RUN "=", sizeof ENV_RUN) != 0 &&
+		    strncmp(environ[i], "SNARL_RUN_ID=", 13) != 0)
 			x->target.env[kept++] = environ[i];
-	x->target.env[kept++] = mem_printf(m, "LD_PRELOAD=%s%s%s", x->library, preload && *preload ? ":" : "",
-					   preload ? preload : "");
+	x->target.env[kept++] =
+	    mem_printf(m, "LD_PRELOAD=%s%s%s", x->library, preload && *preload ? ":" : "", preload ? preload : "");
 	x->target.env[kept++] = mem_printf(m, ENV_OPTIONS "=%s", options);
 	x->target.env[kept++] = mem_printf(m, ENV_RUN "=%s", x->pattern);
 	x->target.env[kept] = (char *)x->mark;
@@ -249,7 +253,9 @@ int cmd_run(int argc, char **argv)
 		cmd_complain("%s: %s", x.path, strerror(err));
 		if (x.own_directory)
 			remove_directory(x.directory);
-		return err == ENOENT ? STATUS_NOT_FOUND : err == EACCES || err == ENOEXEC ? STATUS_NOT_EXECUTABLE : STATUS_TROUBLE;
+		return err == ENOENT                     ? STATUS_NOT_FOUND
+		       : err == EACCES || err == ENOEXEC ? STATUS_NOT_EXECUTABLE
+							 : STATUS_TROUBLE;
 	}
 	signal(SIGPIPE, SIG_IGN);
 	x.tails.child = x.target.pid;

@@ -54,7 +54,10 @@ static enum elfcheck look_up(const char *name, char *path, struct check *c)
 			p += n;
 		}
 	}
-	snprintf(c->why, c->cap, "%s: %s", name, err == ENOENT ? "no such program" : err == EACCES ? "not executable" : strerror(err));
+	snprintf(c->why, c->cap, "%s: %s", name,
+		 err == ENOENT   ? "no such program"
+		 : err == EACCES ? "not executable"
+				 : strerror(err));
 	return err == EACCES ? ELFCHECK_NOT_EXECUTABLE : ELFCHECK_NOT_FOUND;
 }
 
@@ -70,13 +73,15 @@ static enum elfcheck privileged(const char *path, int fd, struct check *c)
 	bool uid = st.st_mode & S_ISUID && st.st_uid != getuid();
 	bool gid = (st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && st.st_gid != getgid();
 	if (uid || gid)
-		return REFUSE(c,
-			      "%s cannot be watched: it is set%s, and the system ignores LD_PRELOAD for such programs. "
-			      "Run a copy without the bit (cp %s /tmp/, then snarl run /tmp/...), as the user it would become",
-			      path, uid ? "uid" : "gid", path);
+		return REFUSE(
+		    c,
+		    "%s cannot be watched: it is set%s, and the system ignores LD_PRELOAD for such programs. "
+		    "Run a copy without the bit (cp %s /tmp/, then snarl run /tmp/...), as the user it would become",
+		    path, uid ? "uid" : "gid", path);
 	if (getuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0)
 		return REFUSE(c,
-			      "%s cannot be watched: it has file capabilities, and the system ignores LD_PRELOAD for such programs. "
+			      "%s cannot be watched: it has file capabilities, and the system ignores LD_PRELOAD for "
+			      "such programs. "
 			      "Run a copy (which has none), or as root",
 			      path);
 	return ELFCHECK_FINE;
@@ -87,8 +92,8 @@ static const char *machine_name(unsigned machine)
 	static const struct {
 		unsigned machine;
 		const char *name;
-	} names[] = { { EM_386, "x86 (32 bit)" }, { EM_AARCH64, "ARM64" },   { EM_ARM, "ARM" },	   { EM_RISCV, "RISC-V" },
-		      { EM_PPC64, "PowerPC" },	  { EM_S390, "s390" },	     { EM_MIPS, "MIPS" } };
+	} names[] = { { EM_386, "x86 (32 bit)" }, { EM_AARCH64, "ARM64" }, { EM_ARM, "ARM" },  { EM_RISCV, "RISC-V" },
+		      { EM_PPC64, "PowerPC" },    { EM_S390, "s390" },     { EM_MIPS, "MIPS" } };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (names[i].machine == machine)
 			return names[i].name;
@@ -116,12 +121,14 @@ static enum elfcheck program_headers(const char *path, int fd, const Elf64_Ehdr 
 		}
 	}
 	/* The dynamic linker itself, as a program, loads what it is given, LD_PRELOAD too. */
-	bool is_linker = !*interp && dynamic && (strncmp(base_of(path), "ld-", 3) == 0 || strncmp(base_of(path), "ld.so", 5) == 0);
+	bool is_linker =
+	    !*interp && dynamic && (strncmp(base_of(path), "ld-", 3) == 0 || strncmp(base_of(path), "ld.so", 5) == 0);
 	if (!*interp && !is_linker)
-		return REFUSE(c,
-			      "%s cannot be watched: it is statically linked, and has no dynamic linker that would load snarl. "
-			      "Link it dynamically (without -static)",
-			      path);
+		return REFUSE(
+		    c,
+		    "%s cannot be watched: it is statically linked, and has no dynamic linker that would load snarl. "
+		    "Link it dynamically (without -static)",
+		    path);
 	if (strstr(interp, "ld-musl"))
 		return REFUSE(c,
 			      "%s cannot be watched: it uses the musl C library, and snarl is made for glibc. "
@@ -135,10 +142,12 @@ static enum elfcheck elf(const char *path, int fd, const char *head, struct chec
 	Elf64_Ehdr h;
 	memcpy(&h, head, sizeof h);
 	if (h.e_ident[EI_CLASS] == ELFCLASS32 && h.e_machine == EM_386)
-		return REFUSE(c, "%s cannot be watched: it is a 32-bit program, and snarl is 64-bit. Build it with -m64", path);
+		return REFUSE(
+		    c, "%s cannot be watched: it is a 32-bit program, and snarl is 64-bit. Build it with -m64", path);
 	if (h.e_machine != EM_X86_64 || h.e_ident[EI_CLASS] != ELFCLASS64)
-		return REFUSE(c, "%s cannot be watched: it is made for %s, and snarl for x86-64. Build it for x86-64", path,
-			      h.e_ident[EI_CLASS] == ELFCLASS32 && h.e_machine == EM_X86_64 ? "x32" : machine_name(h.e_machine));
+		return REFUSE(
+		    c, "%s cannot be watched: it is made for %s, and snarl for x86-64. Build it for x86-64", path,
+		    h.e_ident[EI_CLASS] == ELFCLASS32 && h.e_machine == EM_X86_64 ? "x32" : machine_name(h.e_machine));
 	return program_headers(path, fd, &h, c);
 }
 
@@ -171,7 +180,8 @@ static enum elfcheck file(const char *path, unsigned depth, struct check *c)
 		result = privileged(path, fd, c);
 		if (result == ELFCHECK_FINE)
 			result = elf(path, fd, head, c);
-	} else if (n > 2 && head[0] == '#' && head[1] == '!' && depth < MAX_SCRIPTS && script(head, (size_t)n, next, argument)) {
+	} else if (n > 2 && head[0] == '#' && head[1] == '!' && depth < MAX_SCRIPTS &&
+		   script(head, (size_t)n, next, argument)) {
 		result = look_up(next, found, c);
 		if (result != ELFCHECK_FINE)
 			snprintf(c->why, c->cap, "%s: its interpreter %.200s is missing or not executable", path, next);

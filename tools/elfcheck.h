@@ -14,8 +14,8 @@ enum elfcheck {
 };
 
 /*
- * Looks `name` up as a shell would and puts the file into `path` (PATH_MAX). Unless it is fine, `why` says in a sentence or two
- * what is wrong and what to do.
+ * Looks `name` up as a shell would and puts the file into `path` (PATH_MAX). Unless it is fine, `why` says in a
+ * sentence or two what is wrong and what to do.
  */
 enum elfcheck elfcheck_program(const char *name, char *path, char *why, size_t cap);
 

@@ -26,7 +26,8 @@ static struct graph_node *node_of(struct graph *g, struct section *s, uint64_t i
 {
 	struct names *n = &g->report->names;
 	const struct lock *l = model_lock(s, id);
-	const char *key = l && classes ? class_of(g, s, l) : mem_printf(&g->mem, "%p:%llu", (void *)s, (unsigned long long)id);
+	const char *key =
+	    l && classes ? class_of(g, s, l) : mem_printf(&g->mem, "%p:%llu", (void *)s, (unsigned long long)id);
 	struct graph_node *x;
 	HASH_FIND_STR(g->by_key, key, x);
 	if (!x) {
@@ -61,7 +62,8 @@ static bool is_gate(const struct hold *h, uint64_t from, uint64_t to)
 	return h->lock != from && h->lock != to && strcmp(h->mode, "write") == 0;
 }
 
-static void meet_gates(struct graph *g, struct graph_arc *a, const struct section *s, uint64_t from, const struct edge *e)
+static void meet_gates(struct graph *g, struct graph_arc *a, const struct section *s, uint64_t from,
+		       const struct edge *e)
 {
 	if (a->count == 0) {
 		a->gates_of = s;
@@ -118,8 +120,13 @@ static void add_findings(struct graph *g, const struct finding *f, bool classes)
 		const struct party *p = &f->parties[i];
 		if (!p->wants_any || !p->wants.lock)
 			continue;
-		struct edge e = { .thread = p->thread, .lock = p->wants.lock, .stack = p->wants.stack, .mode = p->wants.mode,
-				  .how = p->wants.how ? p->wants.how : "block", .held = p->holds, .nr_held = p->nr_holds };
+		struct edge e = { .thread = p->thread,
+				  .lock = p->wants.lock,
+				  .stack = p->wants.stack,
+				  .mode = p->wants.mode,
+				  .how = p->wants.how ? p->wants.how : "block",
+				  .held = p->holds,
+				  .nr_held = p->nr_holds };
 		add_dependency(g, f->section, &e, classes);
 	}
 }

@@ -9,7 +9,7 @@
 #include "report.h"
 
 struct graph_node {
-	const char *key;  /* what makes two locks one node */
+	const char *key; /* what makes two locks one node */
 	const char *name, *kind, *class, *address;
 	struct section *section; /* of the first lock */
 	uint64_t lock;
@@ -22,7 +22,9 @@ struct graph_node {
 };
 
 struct graph_arc {
-	struct { unsigned from, to; } ends;
+	struct {
+		unsigned from, to;
+	} ends;
 	uint64_t count; /* dependencies */
 	const char *threads[3];
 	unsigned nr_threads;

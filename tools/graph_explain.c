@@ -1,5 +1,6 @@
 /*
- * graph_explain.c - Two locks: who wanted one while holding the other, and which rule keeps each pair from being reported.
+ * graph_explain.c - Two locks: who wanted one while holding the other, and which rule keeps each pair from being
+ * reported.
  */
 #include "graph.h"
 
@@ -66,8 +67,8 @@ static const char *silencer(struct names *n, struct section *s, const struct edg
 	return NULL;
 }
 
-static void put_dependency(struct report *r, struct out *o, struct section *s, const struct edge *e, uint64_t holds, char letter,
-			   unsigned number)
+static void put_dependency(struct report *r, struct out *o, struct section *s, const struct edge *e, uint64_t holds,
+			   char letter, unsigned number)
 {
 	struct names *n = &r->names;
 	const struct hold *h = held(e, holds);
@@ -76,7 +77,8 @@ static void put_dependency(struct report *r, struct out *o, struct section *s, c
 		names_lock(n, s, e->lock), names_site(n, s, e->stack));
 	for (unsigned i = 0, others = 0; i < e->nr_held; i++)
 		if (e->held[i].lock != holds)
-			out_put(o, OUT_PLAIN, "%s%s", others++ ? ", " : "; also held ", names_lock(n, s, e->held[i].lock));
+			out_put(o, OUT_PLAIN, "%s%s", others++ ? ", " : "; also held ",
+				names_lock(n, s, e->held[i].lock));
 	out_put(o, OUT_PLAIN, "%s\n", strcmp(e->how, "timed") == 0 ? " (for a limited time)" : "");
 }
 
@@ -92,11 +94,14 @@ static size_t list(struct report *r, struct out *o, struct section *s, uint64_t 
 			nr++;
 		}
 	if (nr == 0) {
-		out_put(o, OUT_PLAIN, "  %s -> %s: nobody wanted %s while holding %s, except perhaps by trylock, which cannot block\n",
-			names_lock(n, s, from), names_lock(n, s, to), names_lock(n, s, to), names_lock(n, s, from));
+		out_put(
+		    o, OUT_PLAIN,
+		    "  %s -> %s: nobody wanted %s while holding %s, except perhaps by trylock, which cannot block\n",
+		    names_lock(n, s, from), names_lock(n, s, to), names_lock(n, s, to), names_lock(n, s, from));
 		return 0;
 	}
-	out_put(o, OUT_PLAIN, "  %s -> %s: %zu dependenc%s\n", names_lock(n, s, from), names_lock(n, s, to), nr, nr == 1 ? "y" : "ies");
+	out_put(o, OUT_PLAIN, "  %s -> %s: %zu dependenc%s\n", names_lock(n, s, from), names_lock(n, s, to), nr,
+		nr == 1 ? "y" : "ies");
 	for (size_t i = 0; i < nr && i < MAX_SHOWN; i++)
 		put_dependency(r, o, s, found[i], from, letter, (unsigned)i + 1);
 	if (nr > MAX_SHOWN)
@@ -107,8 +112,8 @@ static size_t list(struct report *r, struct out *o, struct section *s, uint64_t 
 static void explain_pair(struct report *r, struct out *o, struct section *s, uint64_t a, uint64_t b)
 {
 	const struct edge *ab[MAX_SHOWN], *ba[MAX_SHOWN];
-	out_put(o, OUT_BOLD, "%s and %s in %s, pid %llu\n", names_lock(&r->names, s, a), names_lock(&r->names, s, b), model_program(s),
-		(unsigned long long)s->pid);
+	out_put(o, OUT_BOLD, "%s and %s in %s, pid %llu\n", names_lock(&r->names, s, a), names_lock(&r->names, s, b),
+		model_program(s), (unsigned long long)s->pid);
 	size_t nr_ab = list(r, o, s, a, b, 'p', ab), nr_ba = list(r, o, s, b, a, 'q', ba);
 	if (!nr_ab || !nr_ba) {
 		out_put(o, OUT_PLAIN, "  Not reported: there is no cycle of these two.\n");
@@ -122,7 +127,8 @@ static void explain_pair(struct report *r, struct out *o, struct section *s, uin
 			if (why)
 				out_put(o, OUT_GOOD, "silent: %s\n", why);
 			else
-				out_put(o, OUT_ALARM, "reported%s\n", timed ? " as advice: one of them gives up after a time" : "");
+				out_put(o, OUT_ALARM, "reported%s\n",
+					timed ? " as advice: one of them gives up after a time" : "");
 		}
 }
 
@@ -164,7 +170,8 @@ bool graph_explain(struct report *r, const char *a, const char *b, struct out *o
 	bool part_a = !anywhere(r, a, false), part_b = !anywhere(r, b, false);
 	const char *unknown = part_a && !anywhere(r, a, true) ? a : part_b && !anywhere(r, b, true) ? b : NULL;
 	if (unknown) {
-		out_put(o, OUT_PLAIN, "no lock is called '%s'; a name, an id or an address of the journal is wanted\n", unknown);
+		out_put(o, OUT_PLAIN, "no lock is called '%s'; a name, an id or an address of the journal is wanted\n",
+			unknown);
 		return false;
 	}
 	bool any = false;

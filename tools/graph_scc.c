@@ -1,4 +1,5 @@
-/* graph_scc.c - Strongly connected components by Tarjan's algorithm, without recursion: graphs of many locks are deep. */
+/* graph_scc.c - Strongly connected components by Tarjan's algorithm, without recursion: graphs of many locks are deep.
+ */
 #include "graph.h"
 
 #include <stdlib.h>
@@ -88,8 +89,8 @@ void graph_mark_cycles(struct graph *g)
 		if (!s.order[i])
 			walk(g, &s, i);
 	for (struct graph_arc *a = g->arcs; a; a = a->hh.next)
-		a->on_cycle = a->ends.from != a->ends.to &&
-			      g->nodes[a->ends.from]->component == g->nodes[a->ends.to]->component;
+		a->on_cycle =
+		    a->ends.from != a->ends.to && g->nodes[a->ends.from]->component == g->nodes[a->ends.to]->component;
 	free(s.first);
 	free(s.next_arc);
 	free(s.to);

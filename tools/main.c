@@ -110,8 +110,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		for (size_t i = 0; i < NR_COMMANDS; i++)
 			if (strcmp(arg, commands[i].name) == 0)
 				exit(commands[i].run(state->argc - state->next + 1, state->argv + state->next - 1));
-		cmd_complain("'%s' is not a command (did you mean '%s'?); there are run, report and graph: see snarl --help", arg,
-			     nearest(arg));
+		cmd_complain(
+		    "'%s' is not a command (did you mean '%s'?); there are run, report and graph: see snarl --help",
+		    arg, nearest(arg));
 		exit(REPORT_USAGE);
 	case ARGP_KEY_NO_ARGS:
 		cmd_complain("which command? run, report or graph: see snarl --help");

@@ -24,8 +24,7 @@ void *mem_alloc(size_t bytes);
 void *mem_grow(void *array, size_t *cap, size_t elem);
 
 /* A pointer to a new last element of `array`, not cleared. */
-#define MEM_PUSH(array, nr, cap)                                                                         \
-	(((nr) == (cap) ? (void)((array) = mem_grow((array), &(cap), sizeof(*(array)))) : (void)0), \
-	 &(array)[(nr)++])
+#define MEM_PUSH(array, nr, cap) \
+	(((nr) == (cap) ? (void)((array) = mem_grow((array), &(cap), sizeof(*(array)))) : (void)0), &(array)[(nr)++])
 
 #endif

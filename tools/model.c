@@ -39,17 +39,16 @@ struct section *model_section(struct model *m, const char *file)
 
 void model_damage(struct model *m, const char *file, uint64_t offset, const char *reason)
 {
-	*MEM_PUSH(m->damages, m->nr_damages, m->cap_damages) = (struct damage){
-		.file = file, .offset = offset, .reason = mem_copy(&m->mem, reason, strlen(reason))
-	};
+	*MEM_PUSH(m->damages, m->nr_damages, m->cap_damages) =
+	    (struct damage){ .file = file, .offset = offset, .reason = mem_copy(&m->mem, reason, strlen(reason)) };
 }
 
-#define FIND(name, table)                                                     \
-	struct name *model_##name(const struct section *s, uint64_t id)       \
-	{                                                                     \
-		struct name *found = NULL;                                    \
-		HASH_FIND(hh, s->table, &id, sizeof id, found);               \
-		return found;                                                 \
+#define FIND(name, table)                                               \
+	struct name *model_##name(const struct section *s, uint64_t id) \
+	{                                                               \
+		struct name *found = NULL;                              \
+		HASH_FIND(hh, s->table, &id, sizeof id, found);         \
+		return found;                                           \
 	}
 FIND(module, modules)
 FIND(stack, stacks)

@@ -21,7 +21,7 @@ struct module {
 	uint64_t id;
 	const char *path, *build_id;
 	uint64_t base, end;
-	uint64_t started;	   /* of its section: a file changed later is another one */
+	uint64_t started;          /* of its section: a file changed later is another one */
 	struct symbols_file *file; /* symbols.c */
 	UT_hash_handle hh;
 };
@@ -108,7 +108,7 @@ struct section {
 	struct model *model;
 	const char *file;
 	bool has_header, over; /* over: it has an `end` */
-	bool foreign;	       /* of another run that writes to the same place: not ours to tell */
+	bool foreign;          /* of another run that writes to the same place: not ours to tell */
 	uint64_t pid, ppid, start, format;
 	const char *exe, *program, *version, *arch, *options;
 	const char **args;

@@ -125,7 +125,11 @@ static bool by_symbol(struct names *n, struct section *s, const struct lock *l, 
 		return false;
 	if (strncmp(d.name, "_IO_2_1_std", 11) == 0)
 		d.name = strstr(d.name, "stdin") ? "stdin" : strstr(d.name, "stdout") ? "stdout" : "stderr";
-	*name = (struct lock_name){ .by = LOCK_BY_SYMBOL, .symbol = d.name, .text = d.name, .file = d.file, .line = d.line,
+	*name = (struct lock_name){ .by = LOCK_BY_SYMBOL,
+				    .symbol = d.name,
+				    .text = d.name,
+				    .file = d.file,
+				    .line = d.line,
 				    .function = d.function };
 	return true;
 }
@@ -137,8 +141,11 @@ static bool by_stack(struct names *n, struct section *s, uint64_t id, const stru
 	if (!f)
 		return false;
 	const char *kind = l->kind > 0 ? lock_kind_facts[l->kind].words : "lock";
-	*name = (struct lock_name){ .by = l->init ? LOCK_BY_INIT : LOCK_BY_FIRST, .file = f->place.file,
-				    .line = f->place.line, .function = f->place.function, .trace = t };
+	*name = (struct lock_name){ .by = l->init ? LOCK_BY_INIT : LOCK_BY_FIRST,
+				    .file = f->place.file,
+				    .line = f->place.line,
+				    .function = f->place.function,
+				    .trace = t };
 	name->text = mem_printf(&n->mem, "%s@%s", kind, names_place(n, f));
 	/* Many locks are made at one place: those get their number as well. */
 	struct lock *other, *next;
@@ -155,8 +162,9 @@ static void name_lock(struct names *n, struct section *s, uint64_t id, const str
 {
 	if (l && (l->kind == LOCK_LOADER || (l->kind == LOCK_THREAD && l->thread))) {
 		name->by = LOCK_BY_NATURE;
-		name->text = l->kind == LOCK_LOADER ? "the loader lock"
-						    : mem_printf(&n->mem, "the end of %s", names_thread(n, s, l->thread, false));
+		name->text = l->kind == LOCK_LOADER
+				 ? "the loader lock"
+				 : mem_printf(&n->mem, "the end of %s", names_thread(n, s, l->thread, false));
 		return;
 	}
 	if (l && (by_symbol(n, s, l, name) || by_stack(n, s, id, l, name)))
@@ -166,7 +174,8 @@ static void name_lock(struct names *n, struct section *s, uint64_t id, const str
 	if (m && m->path && *m->path)
 		name->text = mem_printf(&n->mem, "%s+0x%llx", base_of(m->path), (unsigned long long)l->offset);
 	else if (l && l->address)
-		name->text = mem_printf(&n->mem, "%s at 0x%llx", names_lock_kind(s, id), (unsigned long long)l->address);
+		name->text =
+		    mem_printf(&n->mem, "%s at 0x%llx", names_lock_kind(s, id), (unsigned long long)l->address);
 	else
 		name->text = mem_printf(&n->mem, "lock %llu", (unsigned long long)id);
 }

@@ -10,11 +10,11 @@ enum lock_named { LOCK_BY_SYMBOL, LOCK_BY_INIT, LOCK_BY_FIRST, LOCK_BY_NATURE, L
 
 struct lock_name {
 	enum lock_named by;
-	const char *text;	 /* "mutexA", "mutex@pool.c:44", "mutex at 0x5580" */
-	const char *symbol;	 /* LOCK_BY_SYMBOL */
-	const char *file;	 /* full path of the declaration, initialisation or first lock; may be NULL */
+	const char *text;   /* "mutexA", "mutex@pool.c:44", "mutex at 0x5580" */
+	const char *symbol; /* LOCK_BY_SYMBOL */
+	const char *file;   /* full path of the declaration, initialisation or first lock; may be NULL */
 	unsigned line;
-	const char *function;	 /* whose static it is, or what initialised it; may be NULL */
+	const char *function;      /* whose static it is, or what initialised it; may be NULL */
 	const struct trace *trace; /* of the initialisation or the first lock */
 };
 

@@ -60,8 +60,9 @@ static void add_safe(struct out *o, const char *text, size_t len)
 void out_put(struct out *o, enum out_style style, const char *format, ...)
 {
 	static const char *const codes[] = {
-		[OUT_PLAIN] = "",	  [OUT_BOLD] = "\033[1m",  [OUT_DIM] = "\033[2m",  [OUT_ALARM] = "\033[1;31m",
-		[OUT_LOCK] = "\033[1;33m", [OUT_PLACE] = "\033[36m", [OUT_GOOD] = "\033[32m",
+		[OUT_PLAIN] = "",           [OUT_BOLD] = "\033[1m",    [OUT_DIM] = "\033[2m",
+		[OUT_ALARM] = "\033[1;31m", [OUT_LOCK] = "\033[1;33m", [OUT_PLACE] = "\033[36m",
+		[OUT_GOOD] = "\033[32m",
 	};
 	char fixed[512], *text = fixed;
 	va_list ap, again;

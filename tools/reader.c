@@ -68,7 +68,8 @@ static void take_line(struct reader *r, const char *line, size_t len, uint64_t o
 		return;
 	}
 	const char *type = json_string_value(json_object_get(record, "type"));
-	/* A journal is pre-sized: between the last line of one process and the next header NULs are how it should be. */
+	/* A journal is pre-sized: between the last line of one process and the next header NULs are how it should be.
+	 */
 	take_hole(r, type && strcmp(type, "header") == 0);
 	const char *why = model_add(r->model, &r->section, r->file, record);
 	if (why)
@@ -186,7 +187,8 @@ bool reader_path(struct model *m, const char *path)
 		return false;
 	bool ok = nr > 0;
 	for (int i = 0; i < nr; i++) {
-		char *file = mem_printf(&m->mem, "%s%s%s", path, path[strlen(path) - 1] == '/' ? "" : "/", list[i]->d_name);
+		char *file =
+		    mem_printf(&m->mem, "%s%s%s", path, path[strlen(path) - 1] == '/' ? "" : "/", list[i]->d_name);
 		ok &= reader_file(m, file);
 		free(list[i]);
 	}

@@ -14,11 +14,11 @@ struct reader {
 	const char *file;
 	struct section *section;
 	uint64_t offset; /* of `line` in the file */
-	char *line;	 /* what there is of it so far */
+	char *line;      /* what there is of it so far */
 	size_t len, cap;
-	uint64_t seen;	 /* bytes of this line, kept or not */
+	uint64_t seen;             /* bytes of this line, kept or not */
 	uint64_t hole, hole_bytes; /* NULs at the start of a line, where a record was to come */
-	bool skipping;		   /* a line beyond all measure */
+	bool skipping;             /* a line beyond all measure */
 };
 
 /* `file` is kept, not copied; `offset` is that of the first byte that will be fed. */

@@ -58,23 +58,23 @@ static struct hold *holds_of(struct model *m, const json_t *array, unsigned *nr)
 	for (size_t i = 0; i < json_array_size(array); i++) {
 		const json_t *h = json_array_get(array, i);
 		if (json_is_object(h))
-			list[(*nr)++] = (struct hold){ .lock = number(h, "lock"), .stack = number(h, "stack"),
-						       .mode = mode_of(h) };
+			list[(*nr)++] =
+			    (struct hold){ .lock = number(h, "lock"), .stack = number(h, "stack"), .mode = mode_of(h) };
 	}
 	return list;
 }
 
-#define NEW(s, table, of) /* the one of that id, found or made */              \
-	({                                                                     \
-		uint64_t id_ = number(of, "id");                               \
-		__typeof__((s)->table) found_ = NULL;                          \
-		HASH_FIND(hh, (s)->table, &id_, sizeof id_, found_);           \
-		if (!found_) {                                                 \
-			found_ = mem_take(&(s)->model->mem, sizeof *found_);   \
-			found_->id = id_;                                      \
-			HASH_ADD(hh, (s)->table, id, sizeof id_, found_);      \
-		}                                                              \
-		found_;                                                        \
+#define NEW(s, table, of) /* the one of that id, found or made */            \
+	({                                                                   \
+		uint64_t id_ = number(of, "id");                             \
+		__typeof__((s)->table) found_ = NULL;                        \
+		HASH_FIND(hh, (s)->table, &id_, sizeof id_, found_);         \
+		if (!found_) {                                               \
+			found_ = mem_take(&(s)->model->mem, sizeof *found_); \
+			found_->id = id_;                                    \
+			HASH_ADD(hh, (s)->table, id, sizeof id_, found_);    \
+		}                                                            \
+		found_;                                                      \
 	})
 #define KEEP(field, value) /* a later record replaces what it says, and nothing else */ \
 	do {                                                                            \
@@ -131,12 +131,14 @@ static const char *add_stack(struct section *s, const json_t *o)
 	x->trace = NULL;
 	for (size_t i = 0; i < json_array_size(frames); i++) {
 		const json_t *f = json_array_get(frames, i);
-		const json_t *module = json_array_get(f, 0), *offset = json_array_get(f, 1), *exact = json_array_get(f, 2);
+		const json_t *module = json_array_get(f, 0), *offset = json_array_get(f, 1),
+			     *exact = json_array_get(f, 2);
 		if (!json_is_integer(module) || !(json_is_integer(offset) || json_is_string(offset)))
 			return "a frame that is not [module, offset]";
 		uint64_t at = json_is_integer(offset) ? (uint64_t)json_integer_value(offset)
 						      : strtoull(json_string_value(offset), NULL, 0);
-		x->frames[x->nr++] = (struct frame_ref){ .module = (uint64_t)json_integer_value(module), .offset = at,
+		x->frames[x->nr++] = (struct frame_ref){ .module = (uint64_t)json_integer_value(module),
+							 .offset = at,
 							 .exact = json_integer_value(exact) == 1 };
 	}
 	return NULL;
@@ -212,9 +214,12 @@ static struct party party_of(struct model *m, const json_t *o)
 	struct party p = { .thread = number(o, "thread"), .stack = number(o, "stack"), .role = text(m, o, "role") };
 	p.wants_any = json_is_object(w);
 	if (p.wants_any)
-		p.wants = (struct want){ .lock = number(w, "lock"),   .thread = number(w, "thread"),
-					 .stack = number(w, "stack"), .mode = mode_of(w),
-					 .how = text(m, w, "how"),    .call = text(m, w, "call") };
+		p.wants = (struct want){ .lock = number(w, "lock"),
+					 .thread = number(w, "thread"),
+					 .stack = number(w, "stack"),
+					 .mode = mode_of(w),
+					 .how = text(m, w, "how"),
+					 .call = text(m, w, "call") };
 	p.holds = holds_of(m, json_object_get(o, "holds"), &p.nr_holds);
 	if (!p.role)
 		p.role = "";
@@ -258,7 +263,7 @@ static const char *add_stats(struct section *s, const json_t *o)
 	const char *degraded = text(s->model, o, "degraded"), *note = text(s->model, o, "note");
 	if (degraded || note)
 		*MEM_PUSH(s->notes, s->nr_notes, s->cap_notes) =
-			(struct note){ degraded ? degraded : note, number(o, "count"), degraded != NULL };
+		    (struct note){ degraded ? degraded : note, number(o, "count"), degraded != NULL };
 	return NULL;
 }
 
@@ -290,9 +295,9 @@ const char *model_add(struct model *m, struct section **s, const char *file, jso
 		const char *type;
 		const char *(*add)(struct section *, const json_t *);
 	} types[] = {
-		{ "header", add_header }, { "module", add_module }, { "stack", add_stack },	{ "thread", add_thread },
-		{ "lock", add_lock },	  { "edge", add_edge },	    { "finding", add_finding }, { "stats", add_stats },
-		{ "end", add_end },
+		{ "header", add_header },   { "module", add_module }, { "stack", add_stack },
+		{ "thread", add_thread },   { "lock", add_lock },     { "edge", add_edge },
+		{ "finding", add_finding }, { "stats", add_stats },   { "end", add_end },
 	};
 	const char *type = json_string_value(json_object_get(record, "type"));
 	if (!json_is_object(record))

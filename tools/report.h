@@ -18,7 +18,7 @@ struct fold {
 	size_t number; /* in the order of finding */
 	uint64_t *pids;
 	size_t nr_pids, cap_pids;
-	struct suppression *rule; /* what silences it */
+	struct suppression *rule;   /* what silences it */
 	const struct fold *covered; /* a deadlock that happened with the same locks: says more */
 	UT_hash_handle hh;
 };
@@ -41,17 +41,17 @@ void report_init(struct report *r, int fd, bool verbose);
 void report_free(struct report *r);
 
 /*
- * Folds what the model has new; each finding not seen before goes to `show`, the surest first, unless it is suppressed or
- * only advice.
+ * Folds what the model has new; each finding not seen before goes to `show`, the surest first, unless it is suppressed
+ * or only advice.
  */
 void report_new(struct report *r, void (*show)(struct report *, const struct fold *));
 
 struct report_counts {
 	uint64_t findings, advice, suppressed; /* different ones */
-	uint64_t repeated;		       /* more of the same */
-	uint64_t covered;		       /* not shown, because a deadlock says more */
-	uint64_t by_kind[NR_KINDS + 1];	       /* findings without advice; the last is for unknown kinds */
-	uint64_t failing;		       /* at or above fail_on, unsuppressed */
+	uint64_t repeated;                     /* more of the same */
+	uint64_t covered;                      /* not shown, because a deadlock says more */
+	uint64_t by_kind[NR_KINDS + 1];        /* findings without advice; the last is for unknown kinds */
+	uint64_t failing;                      /* at or above fail_on, unsuppressed */
 };
 
 void report_count(const struct report *r, struct report_counts *c);
@@ -71,7 +71,7 @@ void report_meet(struct report *r, const struct finding *f);
 
 /* summary.c: what was lost, what is unknown, and the one line for the whole tree. */
 struct summary_hints {
-	uint64_t child;	     /* `run`: the pid that had to answer, 0 otherwise */
+	uint64_t child;        /* `run`: the pid that had to answer, 0 otherwise */
 	bool still_running_ok; /* sections without an end may be alive */
 };
 void summary_text(struct report *r, const struct summary_hints *h);

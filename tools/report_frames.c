@@ -32,7 +32,7 @@ static const char *source_line(struct report *r, const struct frame *f)
 			if (*p == '\t')
 				*p = ' ';
 		if (*text)
-			found = mem_copy(&r->names.mem, text, strnlen(text, 160));
+			found = mem_copy(&r->names.mem, text, strnlen(text, 120));
 		break;
 	}
 	free(line);
@@ -69,7 +69,8 @@ static void put_frame(struct report *r, const struct frame *f, unsigned number, 
 	}
 	out_put(o, is_site ? OUT_BOLD : name, "%s", f->place.function ? f->place.function : "??");
 	if (f->place.file)
-		out_put(o, name == OUT_DIM ? OUT_DIM : OUT_PLACE, " %s:%u", names_file(&r->names, f->place.file), f->place.line);
+		out_put(o, name == OUT_DIM ? OUT_DIM : OUT_PLACE, " %s:%u", names_file(&r->names, f->place.file),
+			f->place.line);
 	else
 		out_put(o, OUT_DIM, "+0x%llx (%s)", (unsigned long long)f->place.past, trace_module_name(f));
 	out_put(o, OUT_DIM, "%s\n", f->place.inlined ? " (inlined)" : f->exact ? " (interrupted here)" : "");
@@ -93,12 +94,14 @@ void report_text_stack(struct report *r, const struct trace *t, unsigned indent)
 	if (i < t->nr) {
 		out_put(o, OUT_DIM, "%*s... ", (int)indent, "");
 		for (bool first = true; i < t->nr; i++, first = false)
-			out_put(o, OUT_DIM, "%s%s", first ? "" : ", ", t->frames[i].place.function);
+			out_put(o, OUT_DIM, "%s%s", first ? "" : ", ",
+				t->frames[i].place.function ? t->frames[i].place.function
+							    : trace_module_name(&t->frames[i]));
 		out_put(o, OUT_PLAIN, "\n");
 	}
 	if (t->cut)
-		out_put(o, OUT_DIM, "%*s... (cut here: stack_depth was reached, or the frame could not be unwound)\n", (int)indent,
-			"");
+		out_put(o, OUT_DIM, "%*s... (cut here: stack_depth was reached, or the frame could not be unwound)\n",
+			(int)indent, "");
 }
 
 static void meet(struct report *r, const struct finding *f, uint64_t stack)

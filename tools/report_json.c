@@ -41,7 +41,9 @@ static void set(json_t *o, const char *key, json_t *v)
 static json_t *frame(const struct frame *f)
 {
 	json_t *o = json_object();
-	const char *state = f->state == SYMBOLS_CHANGED ? "changed" : f->state == SYMBOLS_STRANGE ? "unreadable" : "missing";
+	const char *state = f->state == SYMBOLS_CHANGED   ? "changed"
+			    : f->state == SYMBOLS_STRANGE ? "unreadable"
+							  : "missing";
 	set(o, "function", str(f->place.function));
 	set(o, "file", str(f->place.file));
 	set(o, "line", f->place.line ? num(f->place.line) : json_null());

@@ -37,13 +37,15 @@ struct step {
 	const char *text, *place;
 };
 
-static const char *lock_call(struct report *r, const struct finding *f, uint64_t lock, const char *mode, const char *call)
+static const char *lock_call(struct report *r, const struct finding *f, uint64_t lock, const char *mode,
+			     const char *call)
 {
 	const struct lock *l = model_lock(f->section, lock);
 	const char *verb = "lock";
 	if (l && l->kind == LOCK_RWLOCK)
 		verb = strcmp(mode, "read") == 0 ? "read-lock" : "write-lock";
-	else if (l && (l->kind == LOCK_SEM || l->kind == LOCK_COND || l->kind == LOCK_C11_COND || l->kind == LOCK_BARRIER))
+	else if (l &&
+		 (l->kind == LOCK_SEM || l->kind == LOCK_COND || l->kind == LOCK_C11_COND || l->kind == LOCK_BARRIER))
 		verb = "wait";
 	else if (call && strstr(call, "cond_"))
 		verb = "lock again";
@@ -61,12 +63,12 @@ static unsigned steps_of(struct report *r, const struct finding *f, struct step 
 	}
 	for (unsigned i = 0; i < f->nr_parties; i++) {
 		const struct want *w = &f->parties[i].wants;
-		steps[nr++] = (struct step){
-			i,
-			w->lock ? lock_call(r, f, w->lock, w->mode, w->call)
-				: mem_printf(&r->names.mem, "join(%s)", names_thread(&r->names, f->section, w->thread, false)),
-			names_site(&r->names, f->section, w->stack)
-		};
+		steps[nr++] =
+		    (struct step){ i,
+				   w->lock ? lock_call(r, f, w->lock, w->mode, w->call)
+					   : mem_printf(&r->names.mem, "join(%s)",
+							names_thread(&r->names, f->section, w->thread, false)),
+				   names_site(&r->names, f->section, w->stack) };
 	}
 	return nr;
 }
@@ -110,7 +112,8 @@ void report_text_scenario(struct report *r, const struct finding *f)
 		for (unsigned i = 0; i < steps[k].column; i++)
 			at += width[i] + 3;
 		if (!table)
-			out_put(o, OUT_PLAIN, "  %s:", names_thread(&r->names, f->section, f->parties[steps[k].column].thread, false));
+			out_put(o, OUT_PLAIN, "  %s:",
+				names_thread(&r->names, f->section, f->parties[steps[k].column].thread, false));
 		put_line(r, &steps[k], table ? at : 3);
 	}
 	out_put(o, OUT_ALARM, "  *** deadlock ***\n");

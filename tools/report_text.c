@@ -83,7 +83,8 @@ static const char *consequence(const struct finding *f)
 	case KIND_LOCK_UPGRADE:
 		return timed ? "It waits in vain until its time is over." : "It waits for itself, for ever.";
 	case KIND_STALL:
-		return timed ? "Only a signal, a timer or another process can wake them." : "Nothing inside can wake them.";
+		return timed ? "Only a signal, a timer or another process can wake them."
+			     : "Nothing inside can wake them.";
 	case KIND_DEAD_OWNER:
 		return "Nobody is left to release it.";
 	default:
@@ -103,7 +104,10 @@ static void story_ring(struct report *r, const struct finding *f)
 			put_hold(r, f, h, happened ? "holds" : "locked");
 		if (h)
 			out_put(&r->out, OUT_PLAIN, " and");
-		put_want(r, f, &p->wants, happened ? "waits for" : h ? "then wanted" : "wanted",
+		put_want(r, f, &p->wants,
+			 happened ? "waits for"
+			 : h      ? "then wanted"
+				  : "wanted",
 			 h && h->lock == p->wants.lock);
 		out_put(&r->out, OUT_PLAIN, ".\n");
 	}
@@ -114,7 +118,8 @@ static void story_ring(struct report *r, const struct finding *f)
 /* What an onlooker has to do with it: the runtime records a waiter's stack where a holder's would be. */
 static const char *onlooker(const struct finding *f)
 {
-	if (f->kind == KIND_DESTROY_WAITED || (f->kind == KIND_REINIT_LIVE && f->message && strstr(f->message, "waits")))
+	if (f->kind == KIND_DESTROY_WAITED ||
+	    (f->kind == KIND_REINIT_LIVE && f->message && strstr(f->message, "waits")))
 		return "waits on";
 	return f->kind == KIND_DEAD_OWNER || f->kind == KIND_FORK_HELD ? "had locked" : "holds";
 }
@@ -130,8 +135,10 @@ static void story_party(struct report *r, const struct finding *f, const struct 
 		if (p->nr_holds)
 			put_hold(r, f, &p->holds[0], onlooker(f));
 		else
-			out_put(o, OUT_PLAIN, " is %s", f->kind == KIND_JOIN_MISUSE ? "the thread that was to be joined" :
-					      about ? "the one that holds it" : "the other one");
+			out_put(o, OUT_PLAIN, " is %s",
+				f->kind == KIND_JOIN_MISUSE ? "the thread that was to be joined"
+				: about                     ? "the one that holds it"
+							    : "the other one");
 	} else if (p->nr_holds) {
 		put_hold(r, f, &p->holds[0], "holds");
 	} else if (f->kind == KIND_THREAD_LEAK) {
@@ -213,14 +220,16 @@ static void detail_party(struct report *r, const struct finding *f, const struct
 			out_put(o, OUT_LOCK, "%s", lock(r, f, w->lock));
 		else
 			out_put(o, OUT_PLAIN, "the end of %s", names_thread(&r->names, f->section, w->thread, false));
-		out_put(o, OUT_PLAIN, "%s%s%s%s:\n", reading(f, w->lock, w->mode) ? ", to read," : "", w->call ? " in " : "",
-			w->call ? w->call : "", w->how && strcmp(w->how, "timed") == 0 ? ", with a time limit" : "");
+		out_put(o, OUT_PLAIN, "%s%s%s%s:\n", reading(f, w->lock, w->mode) ? ", to read," : "",
+			w->call ? " in " : "", w->call ? w->call : "",
+			w->how && strcmp(w->how, "timed") == 0 ? ", with a time limit" : "");
 		report_text_stack(r, trace_get(&r->symbols, f->section, w->stack), 4);
 	}
 	for (unsigned h = 0; h < p->nr_holds; h++) {
-		out_put(o, OUT_PLAIN, "  %s ", f->kind == KIND_LOCK_ORDER ? "had locked" :
-				      strcmp(p->role, "other") == 0	  ? onlooker(f)
-									  : "holds");
+		out_put(o, OUT_PLAIN, "  %s ",
+			f->kind == KIND_LOCK_ORDER      ? "had locked"
+			: strcmp(p->role, "other") == 0 ? onlooker(f)
+							: "holds");
 		out_put(o, OUT_LOCK, "%s", lock(r, f, p->holds[h].lock));
 		out_put(o, OUT_PLAIN, "%s, %s:\n", reading(f, p->holds[h].lock, p->holds[h].mode) ? " (to read)" : "",
 			strcmp(onlooker(f), "waits on") == 0 ? "waiting here" : "taken here");
@@ -247,9 +256,9 @@ static void detail_lock(struct report *r, const struct finding *f, uint64_t id)
 		out_put(o, OUT_PLAIN, ", %s", l->attrs[i]);
 	if (l && l->address && n->by != LOCK_BY_ADDRESS)
 		out_put(o, OUT_PLAIN, " at 0x%llx", (unsigned long long)l->address);
-	static const char *const words[] = { [LOCK_BY_SYMBOL] = "declared at",
-					     [LOCK_BY_INIT] = "initialised at",
-					     [LOCK_BY_FIRST] = "first locked at" };
+	static const char *const words[] = {
+		[LOCK_BY_SYMBOL] = "declared at", [LOCK_BY_INIT] = "initialised at", [LOCK_BY_FIRST] = "first locked at"
+	};
 	if (n->by <= LOCK_BY_FIRST && n->file && n->line)
 		out_put(o, OUT_PLACE, ", %s %s:%u", words[n->by], names_file(&r->names, n->file), n->line);
 	else if (n->trace)
@@ -307,7 +316,10 @@ void report_text_finding(struct report *r, const struct fold *fold)
 		out_put(o, OUT_PLAIN, " and %zu other process%s", fold->nr_pids - 1, fold->nr_pids == 2 ? "" : "es");
 	if (fold->count > 1)
 		out_put(o, OUT_PLAIN, " (%llu times)", (unsigned long long)fold->count);
-	out_put(o, OUT_BOLD, "\n%s.", facts ? facts->title : f->message ? f->message : "A finding of a kind unknown to this version");
+	out_put(o, OUT_BOLD, "\n%s.",
+		facts        ? facts->title
+		: f->message ? f->message
+			     : "A finding of a kind unknown to this version");
 	out_put(o, OUT_BOLD, "%s%s\n", more ? " " : "", more ? more : "");
 	story(r, f);
 	if (facts)

@@ -17,10 +17,10 @@ static const struct argp_option own[] = {
 };
 #define NR_OWN (sizeof own / sizeof *own)
 
-static const char doc[] =
-	"Runs a program, reports what snarl finds in it and its children, and sums up at the end."
-	"\vExit status: 66 when there are findings at or above fail_on (or exitcode=N), else the program's own; 125 snarl's own "
-	"trouble, 126 not executable, 127 not found, 128+N killed by signal N.";
+static const char doc[] = "Runs a program, reports what snarl finds in it and its children, and sums up at the end."
+			  "\vExit status: 66 when there are findings at or above fail_on (or exitcode=N), else the "
+			  "program's own; 125 snarl's own "
+			  "trouble, 126 not executable, 127 not found, 128+N killed by signal N.";
 
 static void fail(const char *text)
 {
@@ -68,10 +68,16 @@ static struct argp_option *table(struct mem *m)
 		for (char *p = dashed; *p; p++)
 			if (*p == '_')
 				*p = '-';
-		t[n++] = (struct argp_option){ dashed, KEY_ROWS + (int)i, row->is_bool ? "on|off" : row->arg,
-					       row->is_bool ? OPTION_ARG_OPTIONAL : 0, row->help, 0 };
+		t[n++] = (struct argp_option){ dashed,
+					       KEY_ROWS + (int)i,
+					       row->is_bool ? "on|off" : row->arg,
+					       row->is_bool ? OPTION_ARG_OPTIONAL : 0,
+					       row->help,
+					       0 };
 		if (strcmp(dashed, row->name) != 0)
-			t[n++] = (struct argp_option){ row->name, KEY_ROWS + (int)i, NULL, OPTION_ALIAS | OPTION_HIDDEN, NULL, 0 };
+			t[n++] = (struct argp_option){ row->name, KEY_ROWS + (int)i,
+						       NULL,      OPTION_ALIAS | OPTION_HIDDEN,
+						       NULL,      0 };
 	}
 	memcpy(t + n, own, sizeof own);
 	return t;
@@ -93,8 +99,9 @@ static void check_flags(int argc, char **argv)
 			continue;
 		int row = options_find(name, len, &near);
 		if (row < 0) {
-			cmd_complain("unknown option '--%.*s'%s%s%s; snarl run --help lists them all", (int)(len < 60 ? len : 60), name,
-				     near ? " (did you mean '--" : "", near ? near : "", near ? "'?)" : "");
+			cmd_complain("unknown option '--%.*s'%s%s%s; snarl run --help lists them all",
+				     (int)(len < 60 ? len : 60), name, near ? " (did you mean '--" : "",
+				     near ? near : "", near ? "'?)" : "");
 			exit(STATUS_TROUBLE);
 		}
 		if (!name[len] && !option_rows[row].is_bool)
@@ -128,7 +135,8 @@ void run_options_parse(struct run_options *r, int argc, char **argv)
 	mem_free(&mem);
 	for (size_t i = 0; i < nr_options; i++)
 		if (r->o.given >> i & 1 && !option_rows[i].built)
-			cmd_complain("option '%s' is understood but without effect in this version", option_rows[i].name);
+			cmd_complain("option '%s' is understood but without effect in this version",
+				     option_rows[i].name);
 }
 
 /* ---- for the processes ------------------------------------------------------------------------------------------- */
@@ -139,16 +147,16 @@ static const char *const deadlock_words[] = { "report", "exit", "abort" };
 static const char *text_of(const struct options *o, size_t row, char *buf, size_t cap)
 {
 	size_t i = 0;
-#define TEXT_STRING(f)	      return o->f;
-#define TEXT_BOOL(f)	      return o->f ? "on" : "off";
-#define TEXT_INT(f)	      return snprintf(buf, cap, "%ld", o->f), buf;
-#define TEXT_SIZE(f)	      return snprintf(buf, cap, "%zu", o->f), buf;
+#define TEXT_STRING(f)        return o->f;
+#define TEXT_BOOL(f)          return o->f ? "on" : "off";
+#define TEXT_INT(f)           return snprintf(buf, cap, "%ld", o->f), buf;
+#define TEXT_SIZE(f)          return snprintf(buf, cap, "%zu", o->f), buf;
 #define TEXT_ENUM_RACES(f)    return races_words[o->f];
 #define TEXT_ENUM_DEADLOCK(f) return deadlock_words[o->f];
 #define TEXT_ENUM_GRADE(f)    return grade_slugs[o->f];
 #define OPTION(field, name, type, def, built, arg, help) \
 	if (i++ == row)                                  \
-		TEXT_##type(field)
+	TEXT_##type(field)
 #include "wire/options.def"
 #undef OPTION
 	return NULL;
@@ -157,8 +165,8 @@ static const char *text_of(const struct options *o, size_t row, char *buf, size_
 /* What is done here once for the whole tree is not left to its processes. */
 static bool ours(const char *name)
 {
-	static const char *const names[] = { "journal", "graph", "log",	   "exitcode", "suppressions", "baseline",
-					     "fail_on", "quiet", "verbose", "help",	"deadlock" };
+	static const char *const names[] = { "journal", "graph", "log",     "exitcode", "suppressions", "baseline",
+					     "fail_on", "quiet", "verbose", "help",     "deadlock" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (strcmp(names[i], name) == 0)
 			return true;
@@ -186,7 +194,8 @@ bool run_options_for_target(const struct options *o, const char *journal, char *
 	    !add(out, cap, &len, "quiet", options_find("quiet", 5, NULL), "on"))
 		return false;
 	for (size_t i = 0; i < nr_options; i++) {
-		const char *value = o->given >> i & 1 && !ours(option_rows[i].name) ? text_of(o, i, buf, sizeof buf) : NULL;
+		const char *value =
+		    o->given >> i & 1 && !ours(option_rows[i].name) ? text_of(o, i, buf, sizeof buf) : NULL;
 		if (value && !add(out, cap, &len, option_rows[i].name, (int)i, value))
 			return false;
 	}

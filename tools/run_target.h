@@ -1,8 +1,8 @@
 /*
  * run_target.h - The program of `snarl run`: started as it would be without us, and waited for.
  *
- * Same process group, session and terminal, the caller's signal mask and dispositions. What is sent to us alone (TERM, HUP,
- * USR1, USR2) is passed on; what a terminal sends (INT, QUIT) reaches the program by itself.
+ * Same process group, session and terminal, the caller's signal mask and dispositions. What is sent to us alone (TERM,
+ * HUP, USR1, USR2) is passed on; what a terminal sends (INT, QUIT) reaches the program by itself.
  */
 #ifndef SNARL_TOOLS_RUN_TARGET_H
 #define SNARL_TOOLS_RUN_TARGET_H

@@ -71,13 +71,15 @@ static void put_ends(struct report *r, const struct summary_hints *h)
 		if (lost_by_exec(r, s)) {
 			if (h->child == s->pid || r->verbose)
 				out_put(&r->out, OUT_PLAIN,
-					"snarl: process %llu (%s) went on as another program, and that one did not answer\n", pid,
-					model_program(s));
+					"snarl: process %llu (%s) went on as another program, and that one did not "
+					"answer\n",
+					pid, model_program(s));
 			continue;
 		}
 		bool lives = h->still_running_ok && s->pid && (kill((pid_t)s->pid, 0) == 0 || errno == EPERM);
 		out_put(&r->out, OUT_PLAIN, "snarl: process %llu (%s) %s\n", pid, model_program(s),
-			lives ? "still runs; what it does from now on is not reported" : "ended without a goodbye (killed?)");
+			lives ? "still runs; what it does from now on is not reported"
+			      : "ended without a goodbye (killed?)");
 	}
 }
 
@@ -86,8 +88,8 @@ static void put_damage(struct report *r)
 	size_t nr = r->model.nr_damages, most = r->verbose ? nr : 10;
 	for (size_t i = 0; i < nr && i < most; i++) {
 		const struct damage *d = &r->model.damages[i];
-		out_put(&r->out, OUT_PLAIN, "snarl: damaged: %s, byte %llu: %s\n", d->file, (unsigned long long)d->offset,
-			d->reason);
+		out_put(&r->out, OUT_PLAIN, "snarl: damaged: %s, byte %llu: %s\n", d->file,
+			(unsigned long long)d->offset, d->reason);
 	}
 	if (nr > most)
 		out_put(&r->out, OUT_PLAIN, "snarl: damaged: %zu more lines (--verbose names them)\n", nr - most);
@@ -98,10 +100,11 @@ static void put_rules(struct report *r)
 	for (size_t i = 0; i < r->suppressions.nr; i++) {
 		const struct suppression *x = &r->suppressions.rules[i];
 		if (x->expired)
-			out_put(&r->out, OUT_PLAIN, "snarl: suppression expired on %s and not applied: %s:%u: %s\n", x->until, x->file,
-				x->line, x->text);
+			out_put(&r->out, OUT_PLAIN, "snarl: suppression expired on %s and not applied: %s:%u: %s\n",
+				x->until, x->file, x->line, x->text);
 		else if (r->verbose && !x->uses && x->kinds)
-			out_put(&r->out, OUT_PLAIN, "snarl: suppression not used: %s:%u: %s\n", x->file, x->line, x->text);
+			out_put(&r->out, OUT_PLAIN, "snarl: suppression not used: %s:%u: %s\n", x->file, x->line,
+				x->text);
 	}
 }
 
@@ -167,8 +170,8 @@ static void put_findings(struct report *r, const struct report_counts *c)
 	}
 	out_put(o, OUT_PLAIN, ")");
 	if (c->covered)
-		out_put(o, OUT_PLAIN, "; the lock-order finding%s of the same locks as a deadlock %s not shown again", plural(c->covered),
-			c->covered == 1 ? "is" : "are");
+		out_put(o, OUT_PLAIN, "; the lock-order finding%s of the same locks as a deadlock %s not shown again",
+			plural(c->covered), c->covered == 1 ? "is" : "are");
 	if (c->repeated)
 		out_put(o, OUT_PLAIN, ", found %llu more time%s", (unsigned long long)c->repeated, plural(c->repeated));
 }
@@ -199,7 +202,8 @@ void summary_text(struct report *r, const struct summary_hints *h)
 	if (c.findings)
 		put_findings(r, &c);
 	else if (h->child && !t.child_answered)
-		out_put(o, OUT_ALARM, "no process answered: %s was not watched", t.processes ? "the program itself" : "nothing");
+		out_put(o, OUT_ALARM, "no process answered: %s was not watched",
+			t.processes ? "the program itself" : "nothing");
 	else if (t.processes == 0)
 		out_put(o, OUT_ALARM, "nothing was recorded");
 	else

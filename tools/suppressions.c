@@ -135,8 +135,10 @@ static bool add_line(struct suppressions *s, const char *file, unsigned line, ch
 	char *colon = strchr(text, ':');
 	size_t len = colon ? (size_t)(colon - text) : 0;
 	if (len == 0 || !colon[1]) {
-		snprintf(err, cap, "%s:%u: '%.60s' is no suppression: write kind:glob, such as lock-order:my_function (or *:glob)",
-			 file, line, text);
+		snprintf(
+		    err, cap,
+		    "%s:%u: '%.60s' is no suppression: write kind:glob, such as lock-order:my_function (or *:glob)",
+		    file, line, text);
 		return false;
 	}
 	char kind[64];
@@ -147,8 +149,8 @@ static bool add_line(struct suppressions *s, const char *file, unsigned line, ch
 	else if (!tsan_word(text, len, &x)) {
 		if (kind_find(kind) < 0) {
 			const char *near = nearest_kind(kind, strlen(kind));
-			snprintf(err, cap, "%s:%u: unknown kind '%.40s'%s%s%s; write *:glob for any kind", file, line, kind,
-				 near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+			snprintf(err, cap, "%s:%u: unknown kind '%.40s'%s%s%s; write *:glob for any kind", file, line,
+				 kind, near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
 			return false;
 		}
 		x.kinds = 1ull << kind_find(kind);

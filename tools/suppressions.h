@@ -53,7 +53,7 @@ struct suppression *suppressions_match(struct suppressions *s, struct names *n, 
 const char *suppressions_line(struct names *n, const struct finding *f);
 
 /* Brings Valgrind's block that starts at *at into a rule; advances *at and *line. Used by suppressions_parse. */
-bool suppressions_block(struct suppressions *s, const char *file, const char *text, size_t len, size_t *at, unsigned *line,
-			char *err, size_t cap);
+bool suppressions_block(struct suppressions *s, const char *file, const char *text, size_t len, size_t *at,
+			unsigned *line, char *err, size_t cap);
 
 #endif

@@ -105,11 +105,13 @@ static bool part(const char *pattern, const char *text)
 	return true;
 }
 
-static bool frame_matches(const struct frame *f, const char *pattern, bool (*match)(const char *, const char *), bool paths)
+static bool frame_matches(const struct frame *f, const char *pattern, bool (*match)(const char *, const char *),
+			  bool paths)
 {
 	const char *module = f->module ? f->module->path : NULL;
 	return match(pattern, f->place.function) || match(pattern, f->place.linkage) ||
-	       match(pattern, paths ? f->place.file : base_of(f->place.file)) || match(pattern, paths ? module : base_of(module));
+	       match(pattern, paths ? f->place.file : base_of(f->place.file)) ||
+	       match(pattern, paths ? module : base_of(module));
 }
 
 static bool any_word(const struct facts *x, const char *pattern, bool (*match)(const char *, const char *), bool paths)
@@ -239,7 +241,9 @@ static const char *literal(struct names *n, const char *text)
 /* Names so common that a rule on them would hide other findings. */
 static bool too_common(const char *name)
 {
-	static const char *const names[] = { "main", "run", "start", "thread", "worker", "operator()", "lock", "_start" };
+	static const char *const names[] = {
+		"main", "run", "start", "thread", "worker", "operator()", "lock", "_start"
+	};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (strcmp(names[i], name) == 0)
 			return true;
@@ -261,7 +265,8 @@ static const char *best_word(struct names *n, const struct facts *x)
 		if (!f || f->role != FRAME_PROGRAM)
 			continue;
 		any = any ? any : f;
-		if (f->place.function && *f->place.function && !too_common(f->place.function) && fits_a_line(f->place.function))
+		if (f->place.function && *f->place.function && !too_common(f->place.function) &&
+		    fits_a_line(f->place.function))
 			return literal(n, f->place.function);
 	}
 	for (size_t i = 0; i < x->nr_words; i++)

@@ -21,8 +21,9 @@ static uint64_t kinds_of(const char *kind)
 		{ "UnlockForeign", BIT(UNLOCK_FOREIGN) },
 		{ "UnlockBogus", BIT(UNLOCK_NOT_HELD) | BIT(WRONG_TYPE) | BIT(USE_AFTER_DESTROY) },
 		{ "PthAPIerror", BIT(CALL_ERROR) | BIT(RELOCK) | BIT(SEM_MISUSE) | BIT(JOIN_MISUSE) },
-		{ "MutexErr", BIT(UNLOCK_NOT_HELD) | BIT(UNLOCK_FOREIGN) | BIT(DESTROY_HELD) | BIT(RELOCK) | BIT(SELF_DEADLOCK) |
-				      BIT(FREE_HELD) | BIT(REINIT_LIVE) | BIT(WRONG_TYPE) | BIT(USE_AFTER_DESTROY) },
+		{ "MutexErr", BIT(UNLOCK_NOT_HELD) | BIT(UNLOCK_FOREIGN) | BIT(DESTROY_HELD) | BIT(RELOCK) |
+				  BIT(SELF_DEADLOCK) | BIT(FREE_HELD) | BIT(REINIT_LIVE) | BIT(WRONG_TYPE) |
+				  BIT(USE_AFTER_DESTROY) },
 		{ "RwlockErr", BIT(RWLOCK_NOT_HELD) | BIT(LOCK_UPGRADE) | BIT(DESTROY_HELD) | BIT(REINIT_LIVE) },
 		{ "CondErr", BIT(COND_NO_MUTEX) | BIT(COND_TWO_MUTEXES) | BIT(REINIT_LIVE) },
 		{ "CondRaceErr", BIT(SIGNAL_NO_MUTEX) },
@@ -45,8 +46,8 @@ static bool is_ours(const char *tools, size_t len)
 		size_t n = 0;
 		while (at + n < len && tools[at + n] != ',')
 			n++;
-		if ((n == 8 && strncmp(tools + at, "Helgrind", 8) == 0) || (n == 3 && strncmp(tools + at, "drd", 3) == 0) ||
-		    (n == 3 && strncmp(tools + at, "DRD", 3) == 0))
+		if ((n == 8 && strncmp(tools + at, "Helgrind", 8) == 0) ||
+		    (n == 3 && strncmp(tools + at, "drd", 3) == 0) || (n == 3 && strncmp(tools + at, "DRD", 3) == 0))
 			return true;
 		at += n + 1;
 	}
@@ -88,8 +89,8 @@ static char *next_line(struct mem *m, const char *text, size_t len, size_t *at, 
 	return NULL;
 }
 
-bool suppressions_block(struct suppressions *s, const char *file, const char *text, size_t len, size_t *at, unsigned *line,
-			char *err, size_t cap)
+bool suppressions_block(struct suppressions *s, const char *file, const char *text, size_t len, size_t *at,
+			unsigned *line, char *err, size_t cap)
 {
 	struct suppression x = { .form = SUPPRESSION_VALGRIND, .file = file, .line = *line };
 	unsigned first = *line;
@@ -99,8 +100,10 @@ bool suppressions_block(struct suppressions *s, const char *file, const char *te
 	char *kind = name && strcmp(name, "}") != 0 ? next_line(&s->mem, text, len, at, line) : NULL;
 	char *colon = kind ? strchr(kind, ':') : NULL;
 	if (!colon) {
-		snprintf(err, cap, "%s:%u: a { block wants a name, then tool:kind such as Helgrind:LockOrder, each on its own line",
-			 file, first);
+		snprintf(
+		    err, cap,
+		    "%s:%u: a { block wants a name, then tool:kind such as Helgrind:LockOrder, each on its own line",
+		    file, first);
 		return false;
 	}
 	x.text = name;
@@ -109,7 +112,8 @@ bool suppressions_block(struct suppressions *s, const char *file, const char *te
 	for (;;) {
 		char *frame = next_line(&s->mem, text, len, at, line);
 		if (!frame) {
-			snprintf(err, cap, "%s:%u: this { block is never closed: add a line with } after its frames", file, first);
+			snprintf(err, cap, "%s:%u: this { block is never closed: add a line with } after its frames",
+				 file, first);
 			free(x.frames);
 			return false;
 		}
@@ -117,8 +121,8 @@ bool suppressions_block(struct suppressions *s, const char *file, const char *te
 			break;
 		/* Some kinds of other tools have a line of their own before the frames. */
 		if (!add_frame(&x, frame) && x.kinds) {
-			snprintf(err, cap, "%s:%u: '%.60s' is no frame: write fun:glob, obj:glob, src:glob or ...", file, *line,
-				 frame);
+			snprintf(err, cap, "%s:%u: '%.60s' is no frame: write fun:glob, obj:glob, src:glob or ...",
+				 file, *line, frame);
 			free(x.frames);
 			return false;
 		}

@@ -103,7 +103,8 @@ static void open_any(struct symbols *s, struct symbols_file *f, const struct mod
 	/* Moved, replaced or from another machine: the right one may be known by its id. */
 	static const char *const suffix[] = { "", ".debug" };
 	for (unsigned i = 0; i < 2; i++) {
-		char *path = mem_printf(&s->mem, "/usr/lib/debug/.build-id/%.2s/%s%s", m->build_id, m->build_id + 2, suffix[i]);
+		char *path =
+		    mem_printf(&s->mem, "/usr/lib/debug/.build-id/%.2s/%s%s", m->build_id, m->build_id + 2, suffix[i]);
 		struct module other = *m;
 		if (open_file(f, path, &other) == SYMBOLS_READY) {
 			f->state = SYMBOLS_READY;

@@ -19,7 +19,7 @@ enum symbols_state {
 struct symbols_place {
 	const char *function; /* demangled, without parameters; NULL when unknown */
 	const char *linkage;  /* as the linker knows it; NULL when the same or unknown */
-	uint64_t past;	      /* bytes past the function's start, when there is no file */
+	uint64_t past;        /* bytes past the function's start, when there is no file */
 	const char *file;     /* full path when known; NULL without debug info */
 	unsigned line;
 	bool inlined; /* into the place that follows */

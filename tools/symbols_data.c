@@ -73,7 +73,8 @@ static bool member_at(Dwarf_Die *type, uint64_t past, Dwarf_Die *member, uint64_
 			continue;
 		if (dwarf_attr(&child, DW_AT_data_member_location, &attr) && dwarf_formudata(&attr, &at) != 0)
 			continue;
-		if (!type_of(&child, &its, &is_lock) || dwarf_aggregate_size(&its, &size) != 0 || past < at || past - at >= size)
+		if (!type_of(&child, &its, &is_lock) || dwarf_aggregate_size(&its, &size) != 0 || past < at ||
+		    past - at >= size)
 			continue;
 		*member = child;
 		*start = at;
@@ -125,7 +126,7 @@ static void collect(struct symbols_file *f, Dwarf_Die *die, const char *function
 	if (dwarf_aggregate_size(&type, &size) != 0 || size == 0)
 		size = 1;
 	*MEM_PUSH(f->variables, f->nr_variables, f->cap_variables) =
-		(struct symbols_variable){ at + bias, size, *die, function };
+	    (struct symbols_variable){ at + bias, size, *die, function };
 }
 
 static void walk(struct symbols_file *f, Dwarf_Die *parent, const char *function, Dwarf_Addr bias, unsigned depth)
@@ -167,7 +168,8 @@ static void list_variables(struct symbols_file *f)
 	f->have_variables = true;
 	while ((unit = dwfl_module_nextcu(f->module, unit, &bias)))
 		walk(f, unit, NULL, bias, 0);
-	qsort(f->variables, f->nr_variables, sizeof *f->variables, by_address);
+	if (f->nr_variables)
+		qsort(f->variables, f->nr_variables, sizeof *f->variables, by_address);
 }
 
 static const struct symbols_variable *variable_at(const struct symbols_file *f, uint64_t address)

@@ -22,9 +22,10 @@ static void list_units(struct symbols_file *f)
 		while ((at = dwarf_ranges(unit, at, &base, &low, &high)) > 0)
 			if (low < high)
 				*MEM_PUSH(f->units, f->nr_units, f->cap_units) =
-					(struct symbols_unit){ low + bias, high + bias, *unit };
+				    (struct symbols_unit){ low + bias, high + bias, *unit };
 	}
-	qsort(f->units, f->nr_units, sizeof *f->units, by_low);
+	if (f->nr_units)
+		qsort(f->units, f->nr_units, sizeof *f->units, by_low);
 }
 
 static Dwarf_Die *unit_of(struct symbols_file *f, Dwarf_Addr address, Dwarf_Addr *bias)
@@ -45,20 +46,57 @@ static Dwarf_Die *unit_of(struct symbols_file *f, Dwarf_Addr address, Dwarf_Addr
 	return low && address < f->units[low - 1].high ? &f->units[low - 1].die : NULL;
 }
 
+/* The DIE that says where in the source's scopes `die` belongs. */
+static Dwarf_Die declaration(Dwarf_Die die)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Die next;
+	for (unsigned i = 0; i < 8; i++) {
+		if (!dwarf_attr(&die, DW_AT_abstract_origin, &attr) && !dwarf_attr(&die, DW_AT_specification, &attr))
+			break;
+		if (!dwarf_formref_die(&attr, &next))
+			break;
+		die = next;
+	}
+	return die;
+}
+
+/* "std::mutex::lock" for what has no linkage name: inlined constructors, functions of internal linkage. */
+static const char *qualify(struct symbols *s, Dwarf_Die *die, const char *name)
+{
+	Dwarf_Die *scopes = NULL, root = declaration(*die);
+	int nr = dwarf_getscopes_die(&root, &scopes);
+	for (int i = 1; i < nr; i++) {
+		int tag = dwarf_tag(&scopes[i]);
+		const char *outer = dwarf_diename(&scopes[i]);
+		if (tag == DW_TAG_subprogram)
+			break;
+		if (tag != DW_TAG_namespace && tag != DW_TAG_class_type && tag != DW_TAG_structure_type &&
+		    tag != DW_TAG_union_type)
+			continue;
+		name = mem_printf(&s->mem, "%s::%s", outer ? outer : "(anonymous)", name);
+	}
+	free(scopes);
+	return name;
+}
+
 static void name_of(struct symbols *s, Dwarf_Die *die, struct symbols_place *p)
 {
 	Dwarf_Attribute attr;
-	const char *linkage = NULL;
-	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attr) || dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attr))
+	const char *linkage = NULL, *name = NULL;
+	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attr) ||
+	    dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attr))
 		linkage = dwarf_formstring(&attr);
-	const char *name = linkage;
-	if (!name && dwarf_attr_integrate(die, DW_AT_name, &attr))
-		name = dwarf_formstring(&attr);
-	if (!name)
+	if (linkage) {
+		linkage = mem_copy(&s->mem, linkage, strlen(linkage));
+		p->function = symbols_demangle(s, linkage);
+		p->linkage = p->function != linkage ? linkage : NULL;
 		return;
-	name = mem_copy(&s->mem, name, strlen(name));
-	p->function = linkage ? symbols_demangle(s, name) : name;
-	p->linkage = p->function != name ? name : NULL;
+	}
+	if (dwarf_attr_integrate(die, DW_AT_name, &attr))
+		name = dwarf_formstring(&attr);
+	if (name)
+		p->function = qualify(s, die, mem_copy(&s->mem, name, strlen(name)));
 }
 
 /* Without "/./", "//" and "dir/../": compilers write one file's name in several ways. */
@@ -118,7 +156,8 @@ static int lexical_scopes(struct symbols_file *f, Dwarf_Die *unit, Dwarf_Addr ad
 	int nr = dwarf_getscopes(unit, address, &scopes);
 	if (nr <= 0)
 		return 0;
-	/* dwarf_getscopes goes on from an inlined function to where that was written; the callers are what is wanted. */
+	/* dwarf_getscopes goes on from an inlined function to where that was written; the callers are what is wanted.
+	 */
 	Dwarf_Die innermost = scopes[0];
 	(void)f;
 	free(scopes);

@@ -111,8 +111,8 @@ void tails_free(struct tails *t)
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 /*
- * Up to the first NUL: behind it room has been reserved for a line that is not there yet, or nothing. At the end all of it,
- * and the reader tells what is missing.
+ * Up to the first NUL: behind it room has been reserved for a line that is not there yet, or nothing. At the end all of
+ * it, and the reader tells what is missing.
  */
 static void read_one(struct tail *x, struct model *m, bool at_end)
 {

@@ -16,9 +16,9 @@ struct tail;
 struct tails {
 	struct model *model;
 	const char *glob;
-	pid_t child;	  /* the root of the run's processes, once it is there */
+	pid_t child;      /* the root of the run's processes, once it is there */
 	const char *mark; /* NAME=value in the environment of them all */
-	bool shared;	  /* others may write where they do */
+	bool shared;      /* others may write where they do */
 	struct tail *files;
 	size_t nr_sections; /* whose membership is decided */
 };

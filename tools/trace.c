@@ -41,18 +41,73 @@ static bool is_tail(const char *name)
 /* What a lock is taken or made through. */
 static bool is_wrapper(const char *name)
 {
-	static const char *const globs[] = {
-		"std::*mutex*", "std::lock*", "std::scoped_lock*", "std::*unique_lock*", "std::*shared_lock*", "std::*guard*",
-		"std::try_lock*", "std::__detail::__*lock*", "std::condition_variable*", "std::_V2::condition_variable*",
-		"std::call_once*", "std::once_flag*", "std::thread::*", "std::jthread::*", "std::__*", "std::sys::*",
-		"std::*semaphore*", "std::*latch*", "std::*barrier*", "std::unique_ptr*", "std::make_*", "std::construct_at*",
-		"operator new*", "__gthread_*", "__gthrw_*", "pthread_*", "__pthread_*", "___pthread_*", "mtx_*", "cnd_*",
-		"call_once", "thrd_*", "sem_*", "__new_sem_*", "*lock_init", "*mutex_init", "*mutex_lock", "*_lock_create",
-		"*mutex_new", "*mutex_create", "flockfile", "_IO_*", "lll_*", "__lll_*", "___interceptor_*", "__interceptor_*",
-		"parking_lot*", "lock_api::*", "<parking_lot*", "<lock_api*", "g_mutex_*", "g_rec_mutex_*", "g_rw_lock_*",
-		"SDL_*Mutex", "tthread::*", "absl::*Mutex*", "boost::*mutex*", "boost::*lock*", "boost::*guard*",
-		"QMutex*", "QBasicMutex*", "QReadWriteLock*", "PyThread_*", "*_spin_lock", "malloc", "calloc", NULL
-	};
+	static const char *const globs[] = { "std::*mutex*",
+					     "std::lock*",
+					     "std::scoped_lock*",
+					     "std::*unique_lock*",
+					     "std::*shared_lock*",
+					     "std::*guard*",
+					     "std::try_lock*",
+					     "std::__detail::__*lock*",
+					     "std::condition_variable*",
+					     "std::_V2::condition_variable*",
+					     "std::call_once*",
+					     "std::once_flag*",
+					     "std::thread::*",
+					     "std::jthread::*",
+					     "std::__*",
+					     "std::sys::*",
+					     "std::*semaphore*",
+					     "std::*latch*",
+					     "std::*barrier*",
+					     "std::unique_ptr*",
+					     "std::make_*",
+					     "std::construct_at*",
+					     "operator new*",
+					     "__gthread_*",
+					     "__gthrw_*",
+					     "pthread_*",
+					     "__pthread_*",
+					     "___pthread_*",
+					     "mtx_*",
+					     "cnd_*",
+					     "call_once",
+					     "thrd_*",
+					     "sem_*",
+					     "__new_sem_*",
+					     "*lock_init",
+					     "*mutex_init",
+					     "*mutex_lock",
+					     "*_lock_create",
+					     "*mutex_new",
+					     "*mutex_create",
+					     "flockfile",
+					     "_IO_*",
+					     "lll_*",
+					     "__lll_*",
+					     "___interceptor_*",
+					     "__interceptor_*",
+					     "parking_lot*",
+					     "lock_api::*",
+					     "<parking_lot*",
+					     "<lock_api*",
+					     "g_mutex_*",
+					     "g_rec_mutex_*",
+					     "g_rw_lock_*",
+					     "SDL_*Mutex",
+					     "tthread::*",
+					     "absl::*Mutex*",
+					     "boost::*mutex*",
+					     "boost::*lock*",
+					     "boost::*guard*",
+					     "QMutex*",
+					     "QBasicMutex*",
+					     "QReadWriteLock*",
+					     "PyThread_*",
+					     "*_spin_lock",
+					     "malloc",
+					     "calloc",
+					     NULL };
 	return any_matches(globs, name);
 }
 
@@ -64,11 +119,28 @@ const char *trace_module_name(const struct frame *f)
 	return *path ? path : "?";
 }
 
+/* The C++ library's thread start has no name where that library is stripped. */
+static bool may_be_tail(const struct frame *f)
+{
+	const char *module = trace_module_name(f);
+	return f->role == FRAME_TAIL ||
+	       (!f->place.function && (strncmp(module, "libstdc++.so", 12) == 0 || strncmp(module, "libc.so", 7) == 0));
+}
+
+static bool is_system(const struct frame *f)
+{
+	const char *path = f->module && f->module->path ? f->module->path : "";
+	return strncmp(path, "/lib/", 5) == 0 || strncmp(path, "/lib64/", 7) == 0 ||
+	       strncmp(path, "/usr/lib/", 9) == 0 || strncmp(path, "/usr/lib64/", 11) == 0;
+}
+
 static void classify(struct frame *f)
 {
 	const char *name = f->place.function;
-	if (!name)
+	if (!name) {
+		f->role = is_system(f) ? FRAME_WRAPPER : FRAME_PROGRAM;
 		return;
+	}
 	if (is_tail(name))
 		f->role = FRAME_TAIL;
 	else if (is_wrapper(name))
@@ -89,7 +161,9 @@ static struct trace *resolve(struct symbols *syms, struct section *s, const stru
 	struct frame *frames = NULL;
 	for (unsigned i = 0; i < k->nr; i++) {
 		const struct frame_ref *r = &k->frames[i];
-		struct frame f = { .module = model_module(s, r->module), .offset = r->offset, .exact = r->exact,
+		struct frame f = { .module = model_module(s, r->module),
+				   .offset = r->offset,
+				   .exact = r->exact,
 				   .state = SYMBOLS_MISSING };
 		unsigned nr_places = 0;
 		if (f.module) {
@@ -100,8 +174,10 @@ static struct trace *resolve(struct symbols *syms, struct section *s, const stru
 		}
 		if (nr == 0 && is_ours(&f))
 			continue;
-		if (nr_places == 0)
+		if (nr_places == 0) {
+			classify(&f);
 			*MEM_PUSH(frames, nr, cap) = f;
+		}
 		for (unsigned p = 0; p < nr_places; p++) {
 			f.place = places[p];
 			f.role = FRAME_PROGRAM;
@@ -118,18 +194,22 @@ static struct trace *resolve(struct symbols *syms, struct section *s, const stru
 		memcpy(t->frames, frames, nr * sizeof *frames);
 	free(frames);
 	/* Only what all below it is: a program's own function may have such a name. */
-	bool tail = true;
+	bool tail = true, start = false;
 	for (unsigned i = t->nr; i-- > 0;) {
-		tail = tail && t->frames[i].role == FRAME_TAIL;
-		if (!tail && t->frames[i].role == FRAME_TAIL)
-			t->frames[i].role = FRAME_WRAPPER;
+		struct frame *f = &t->frames[i];
+		tail = tail && (f->role == FRAME_TAIL || (start && may_be_tail(f)));
+		start |= tail;
+		if (tail)
+			f->role = FRAME_TAIL;
+		else if (f->role == FRAME_TAIL)
+			f->role = FRAME_WRAPPER;
 	}
 	t->site = t->nr;
 	for (unsigned i = 0; i < t->nr && t->site == t->nr; i++)
 		if (t->frames[i].role == FRAME_PROGRAM)
 			t->site = i;
-	/* All wrappers: the outermost of them is nearest to the program. */
-	for (unsigned i = 0; i < t->nr && (t->site == t->nr || t->frames[t->site].role == FRAME_WRAPPER); i++)
+	/* All wrappers: any of them is better than nothing. */
+	for (unsigned i = 0; i < t->nr && t->site == t->nr; i++)
 		if (t->frames[i].role == FRAME_WRAPPER)
 			t->site = i;
 	return t;

@@ -16,7 +16,8 @@ size_t utf8_next(const char *text, size_t len, int32_t *code);
 
 bool utf8_valid(const char *text, size_t len);
 
-/* Writes valid UTF-8 to `out` (3 * len + 1 bytes): U+FFFD for each byte that belongs to no character. Returns its length. */
+/* Writes valid UTF-8 to `out` (3 * len + 1 bytes): U+FFFD for each byte that belongs to no character. Returns its
+ * length. */
 size_t utf8_repair(char *out, const char *text, size_t len);
 
 /* Columns on a terminal: 2 for wide characters, 0 for combining ones. */

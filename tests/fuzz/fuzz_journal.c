@@ -2,7 +2,9 @@
  * Random journals: the reader takes the same from them in one piece and in many, and nothing that is made of a journal
  * (text, JSON, DOT, explanations) crashes, whatever ids dangle.
  */
+/* clang-format off */
 /* FUZZ: tools/mem.c tools/utf8.c tools/model.c tools/records.c tools/reader.c tools/trace.c tools/names.c tools/out.c tools/symbols.c tools/symbols_dwarf.c tools/symbols_data.c tools/suppressions.c tools/suppressions_match.c tools/suppressions_valgrind.c tools/report.c tools/report_text.c tools/report_ring.c tools/report_frames.c tools/report_json.c tools/summary.c tools/graph.c tools/graph_scc.c tools/graph_dot.c tools/graph_explain.c -ldw -lelf -ljansson -l:libiberty.a */
+/* clang-format on */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
