@@ -142,7 +142,7 @@ static void follow(struct report *r, const struct arguments *a)
 		return;
 	if (a->verbose) {
 		summary_notes(r);
-		summary_text(r, &(struct summary_hints){ .still_running_ok = true });
+		summary_text(r, &(struct summary_hints){ 0 });
 	} else {
 		/* What was lost is said in any case; the rest would only disturb. */
 		r->suppressions.nr = 0;

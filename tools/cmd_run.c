@@ -209,7 +209,7 @@ static void sum_up(struct run *x)
 	bool still_open = tails_open(&x->tails) == TAILS_OPEN;
 	read_journals(x, true);
 	summary_notes(r);
-	summary_text(r, &(struct summary_hints){ .child = (uint64_t)x->target.pid, .still_running_ok = true });
+	summary_text(r, &(struct summary_hints){ .child = (uint64_t)x->target.pid });
 	if (x->own_directory && (x->options.keep || still_open))
 		out_put(&r->out, OUT_PLAIN, "snarl: the journals are in %s\n", x->directory);
 	else if (x->own_directory)

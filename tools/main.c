@@ -12,6 +12,7 @@
 
 #include "cmd.h"
 #include "wire/journal.h"
+#include "wire/kinds.h"
 
 static const struct {
 	const char *name;
@@ -82,10 +83,11 @@ static const char *nearest(const char *word)
 	return best;
 }
 
-enum { KEY_PRELOAD_PATH = 1000 };
+enum { KEY_PRELOAD_PATH = 1000, KEY_KINDS };
 
 static const struct argp_option options[] = {
 	{ "preload-path", KEY_PRELOAD_PATH, NULL, 0, "Print where libsnarl.so is, for LD_PRELOAD", 0 },
+	{ "kinds", KEY_KINDS, NULL, 0, "List the kinds of findings, their grades and titles", 0 },
 	{ 0 },
 };
 
@@ -105,6 +107,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			exit(STATUS_TROUBLE);
 		}
 		puts(path);
+		exit(0);
+	case KEY_KINDS:
+		for (int k = 0; k < NR_KINDS; k++)
+			printf("%-18s %-10s %s\n", kind_facts[k].slug, grade_slugs[kind_facts[k].grade],
+			       kind_facts[k].title);
 		exit(0);
 	case ARGP_KEY_ARG:
 		for (size_t i = 0; i < NR_COMMANDS; i++)

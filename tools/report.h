@@ -71,8 +71,7 @@ void report_meet(struct report *r, const struct finding *f);
 
 /* summary.c: what was lost, what is unknown, and the one line for the whole tree. */
 struct summary_hints {
-	uint64_t child;        /* `run`: the pid that had to answer, 0 otherwise */
-	bool still_running_ok; /* sections without an end may be alive */
+	uint64_t child; /* `run`: the pid that had to answer, 0 otherwise */
 };
 void summary_text(struct report *r, const struct summary_hints *h);
 void summary_notes(struct report *r);

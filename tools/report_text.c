@@ -208,11 +208,12 @@ static void detail_thread(struct report *r, const struct finding *f, uint64_t id
 	}
 }
 
-static void detail_party(struct report *r, const struct finding *f, const struct party *p)
+static void detail_party(struct report *r, const struct finding *f, const struct party *p, bool same_thread)
 {
 	struct out *o = &r->out;
 	const struct want *w = &p->wants;
-	detail_thread(r, f, p->thread);
+	if (!same_thread)
+		detail_thread(r, f, p->thread);
 	if (p->wants_any) {
 		const char *verb = f->kind == KIND_LOCK_ORDER ? "wanted" : "waits for";
 		out_put(o, OUT_PLAIN, "  %s ", verb);
@@ -331,7 +332,7 @@ void report_text_finding(struct report *r, const struct fold *fold)
 	}
 	unsigned nr = r->verbose || f->nr_parties <= MAX_DETAILS ? f->nr_parties : MAX_DETAILS;
 	for (unsigned i = 0; i < nr; i++)
-		detail_party(r, f, &f->parties[i]);
+		detail_party(r, f, &f->parties[i], i && f->parties[i].thread == f->parties[i - 1].thread);
 	if (nr < f->nr_parties)
 		out_put(o, OUT_PLAIN, "\n... and %u more threads (all of them with --verbose, or in --format=json)\n",
 			f->nr_parties - nr);

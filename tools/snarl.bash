@@ -6,7 +6,7 @@ _snarl()
 	COMPREPLY=()
 	compopt +o nospace 2>/dev/null
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W 'run report graph --help --version --preload-path' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'run report graph --help --version --preload-path --kinds' -- "$cur")
 		return
 	fi
 	# "--name=value" comes as three words, "--name", "=" and "value".

@@ -1,11 +1,10 @@
 /* summary.c - What the whole tree of processes comes to, in a few lines. */
 #include "report.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *plural(uint64_t n)
 {
@@ -61,6 +60,18 @@ bool summary_incomplete(const struct report *r, const struct section *s)
 	return !s->foreign && ((s->has_header && !s->over && !model_continued(&r->model, s)) || lost_by_exec(r, s));
 }
 
+/* The process itself, not one that got its number later. */
+static bool lives(const struct section *s)
+{
+	char link[64], exe[4096];
+	snprintf(link, sizeof link, "/proc/%llu/exe", (unsigned long long)s->pid);
+	ssize_t n = readlink(link, exe, sizeof exe - 1);
+	if (n <= 0 || !s->exe)
+		return false;
+	exe[n] = '\0';
+	return strcmp(exe, s->exe) == 0;
+}
+
 static void put_ends(struct report *r, const struct summary_hints *h)
 {
 	for (size_t i = 0; i < r->model.nr_sections; i++) {
@@ -76,10 +87,9 @@ static void put_ends(struct report *r, const struct summary_hints *h)
 					pid, model_program(s));
 			continue;
 		}
-		bool lives = h->still_running_ok && s->pid && (kill((pid_t)s->pid, 0) == 0 || errno == EPERM);
 		out_put(&r->out, OUT_PLAIN, "snarl: process %llu (%s) %s\n", pid, model_program(s),
-			lives ? "still runs; what it does from now on is not reported"
-			      : "ended without a goodbye (killed?)");
+			lives(s) ? "still runs; what it does from now on is not reported"
+				 : "ended without a goodbye (killed?)");
 	}
 }
 
