@@ -224,7 +224,11 @@ uint32_t chain_after(uint32_t id, uint32_t top, bool descend)
 	return 0;
 }
 
-static void changed(void) { atomic_store_explicit(&chain_changes, atomic_load_explicit(&chain_changes, memory_order_relaxed) + 1, memory_order_release); }
+static void changed(void)
+{
+	uint32_t nr = atomic_load_explicit(&chain_changes, memory_order_relaxed);
+	atomic_store_explicit(&chain_changes, nr + 1, memory_order_release);
+}
 
 /* ---- growing and pruning ---- */
 

@@ -54,7 +54,8 @@ HOT struct order_bucket *order_bucket_of(const struct order_table *t, uint32_t n
 	return order_bucket_at(t, b);
 }
 
-/* Which of seven numbers equal x, as bits; what stands behind them is loaded, too, and masked out. */
+/* Which of seven numbers equal x, as bits; what stands behind them is loaded, too, and masked out. (Not atomic: a reader
+ * without lock takes a match for a hint and looks at the object.) */
 HOT unsigned order_match(const uint32_t *seven, uint32_t x)
 {
 	__m128i k = _mm_set1_epi32((int)x);
@@ -108,8 +109,9 @@ struct order_pool {
 	{                             \
 		.bytes = sizeof(type) \
 	}
-#define ORDER_POOL_AT(pool, type, id) ((type *)(pool)->chunk[(id) >> ORDER_CHUNK_BITS] + ((id) & (ORDER_CHUNK - 1)))
-
+/* Whoever holds no lock gets ids only from where they were stored with release. */
+#define ORDER_POOL_AT(pool, type, id) \
+	((type *)__atomic_load_n(&(pool)->chunk, __ATOMIC_ACQUIRE)[(id) >> ORDER_CHUNK_BITS] + ((id) & (ORDER_CHUNK - 1)))
 /* A zeroed object, or 0 when out of memory. */
 uint32_t order_pool_get(struct order_pool *p);
 void order_pool_put(struct order_pool *p, uint32_t id);
