@@ -215,7 +215,8 @@ static void first_finding(void)
 
 static void end(const char *reason)
 {
-	if (ended || sys_getpid() != pid)
+	/* From a signal handler that interrupted us inside our own locks nothing can be written; the journal is whole as it is. */
+	if (ended || sys_getpid() != pid || spin_inside())
 		return;
 	ended = true;
 	if (strcmp(reason, "exit") == 0)
@@ -231,7 +232,7 @@ static void end(const char *reason)
 
 static void process_ending(const char *reason)
 {
-	if (sys_getpid() != pid)
+	if (sys_getpid() != pid || spin_inside())
 		return; /* a vfork child: this memory is its parent's */
 	gate_shut();
 	if (strcmp(reason, "exec") == 0) {
@@ -312,6 +313,8 @@ static void fork_child(void)
 	depot_fork_child();
 	order_fork_child();
 	segment_fork_child();
+	if (self)
+		segment_forked(self->id, ++self->seg);
 	emit_fork_child();
 	reporter_fork_child();
 	journal_fork_child();
@@ -465,6 +468,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 		if (module_by_id(i)->self && module_by_id(i)->path)
 			strncpy(library, module_by_id(i)->path, sizeof library - 1);
 	hook_resolve_all();
+	hook_unwind_resolve(false);
 	main_stack((uintptr_t)argv, &lo, &hi);
 	struct thread *t = thread_attach(NULL, (uintptr_t)pthread_self(), lo, hi);
 	if (!t) {

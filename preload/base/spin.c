@@ -93,6 +93,8 @@ static inline void leave(void)
 		sys_futex_wake(&nr_inside, 1);
 }
 
+bool spin_inside(void) { return depth != 0; }
+
 void spin_freeze(void)
 {
 	uint32_t own = depth != 0, seen, nobody = 0;

@@ -42,6 +42,8 @@ void spin_unlock(struct spin *s);
  * finds nothing half done. */
 void spin_freeze(void);
 void spin_thaw(bool child);
+/* Does the calling thread hold one of these locks (a signal handler of the program's may have interrupted it)? */
+bool spin_inside(void);
 /* Forked child: the lock is free, whoever held it is gone. */
 void spin_reset(struct spin *s);
 

@@ -58,10 +58,18 @@ static void tid_put(int tid, struct thread *t)
 	atomic_store_explicit(&tids[reuse].thread, t, memory_order_release);
 }
 
+/* What the one thread of a forked child was called in its parents: locks it took there still carry that number. */
+static int forked_tid[8];
+static unsigned nr_forked;
+static struct thread *forked;
+
 struct thread *thread_by_tid(int tid)
 {
 	if (tid <= 0 || !tids)
 		return NULL;
+	for (unsigned n = 0; unlikely(n < nr_forked); n++)
+		if (forked_tid[n] == tid && forked->tid)
+			return forked;
 	uint32_t i = tid_hash(tid);
 	for (uint32_t n = 0; n < 64; n++, i = (i + 1) % TID_SLOTS) {
 		int have = atomic_load_explicit(&tids[i].tid, memory_order_relaxed);
@@ -218,6 +226,7 @@ struct thread *thread_attach(struct thread_info *info, uintptr_t handle, uintptr
 		t->exit_rounds = 0;
 		t->disowned = 0;
 		t->cancelled = false;
+		t->wait.nested = 0;
 		info->tid = tid;
 		info->handle = handle;
 		t->prev = NULL;
@@ -241,6 +250,8 @@ void thread_detach(struct thread *t)
 	thread_name(0, t->info->name);
 	spin_lock(&lock);
 	tid_drop(t->tid, t);
+	if (t == forked)
+		nr_forked = 0;
 	t->info->flags |= THREAD_ENDED;
 	atomic_store_explicit(&t->info->live, NULL, memory_order_release);
 	if (t->info->flags & (THREAD_DETACHED | THREAD_JOINED))
@@ -336,6 +347,9 @@ void thread_fork_child(struct thread *self)
 	memset(tids, 0, TID_SLOTS * sizeof *tids);
 	if (self) {
 		self->next = self->prev = NULL;
+		if (nr_forked < ARRAY_SIZE(forked_tid))
+			forked_tid[nr_forked++] = self->tid;
+		forked = self;
 		self->tid = self->info->tid = sys_gettid();
 		tid_put(self->tid, self);
 	}

@@ -31,6 +31,8 @@ enum wait_kind { WAIT_NONE, WAIT_LOCK, WAIT_JOIN, WAIT_COND, WAIT_SEM, WAIT_BARR
 
 struct wait {
 	_Atomic uint32_t seq; /* odd while waiting */
+	uint32_t nested;      /* waits of signal handlers inside this one: not published */
+	uintptr_t sp;         /* frame that published */
 	uint8_t kind;         /* enum wait_kind */
 	uint8_t key;          /* mode | how */
 	bool timed;           /* ends by itself */

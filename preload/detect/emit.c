@@ -11,6 +11,7 @@
 #include "core/thread.h"
 #include "detect/emit_facts.h"
 #include "detect/fingerprint.h"
+#include "detect/segment.h"
 #include "wire/journal.h"
 
 #include <string.h>
@@ -20,6 +21,7 @@
 #define SEEN 4096u
 
 static struct spin lock = SPIN_INIT(RANK_EMIT);
+static struct spin start_lock = SPIN_INIT(RANK_FORK); /* who starts the report, before the first finding */
 static void (*before_first)(void);
 static bool first_done, advice_counts;
 static _Atomic uint64_t count[NR_GRADES];
@@ -276,24 +278,27 @@ bool emit_finding(const struct finding *x)
 		atomic_fetch_add(&count[grade], 1);
 		return true;
 	}
+	if (grade > GRADE_ADVICE || advice_counts) {
+		spin_lock(&start_lock);
+		if (!first_done && before_first) {
+			first_done = true;
+			before_first();
+		}
+		spin_unlock(&start_lock);
+	}
+	/* In one go: whoever finds it known may end the process next, and it must have been written by then. */
 	spin_lock(&lock);
 	bool fresh = remember(print);
-	if (!fresh)
+	if (fresh) {
+		nr_findings++;
+		facts_of(x);
+		put_finding(x, grade, print);
+		atomic_fetch_add(&count[grade], 1);
+	} else {
 		folded++;
-	bool start = fresh && !first_done && (grade > GRADE_ADVICE || advice_counts);
-	first_done |= start;
+	}
 	spin_unlock(&lock);
-	if (!fresh)
-		return false;
-	if (start && before_first)
-		before_first();
-	spin_lock(&lock);
-	nr_findings++;
-	facts_of(x);
-	put_finding(x, grade, print);
-	spin_unlock(&lock);
-	atomic_fetch_add(&count[grade], 1);
-	return true;
+	return fresh;
 }
 
 void emit_before_first(void (*f)(void), bool advice_too)
@@ -406,6 +411,9 @@ void emit_end(const char *reason)
 	if (s.deps > nr_edges && nr_edges >= MAX_EDGES_AT_END)
 		put_count("dependencies left out of the journal (limit 100000)", s.deps - nr_edges);
 	put_count("dependencies dropped (memory)", s.dropped);
+	put_count("chains of locks let go (more than 2 million)", s.let_go);
+	put_count("occurrences of a dependency merged (more than 32)", s.merged);
+	put_count("births and joins of threads not recorded (memory)", segment_dropped());
 	put_count("cycle searches given up at their budget", s.cut);
 	put_count("objects not registered (memory)", object_dropped());
 	put_count("requests for memory refused (memory_limit)", arena_refused());
@@ -444,6 +452,7 @@ void emit_again(void)
 void emit_fork_child(void)
 {
 	spin_reset(&lock);
+	spin_reset(&start_lock);
 	memset(seen, 0, sizeof seen);
 	memset((void *)count, 0, sizeof count);
 	first_done = false;

@@ -66,7 +66,13 @@ static struct thread *holder_of(uint32_t lock, uintptr_t addr, uint32_t *stack)
 void object_init_called(struct thread *t, uintptr_t addr, enum object_family family, struct site site, const char *call)
 {
 	uint32_t old = object_at(addr), stack;
+	struct held *mine = old ? lock_held(t, addr) : NULL;
 	gate_shut();
+	/* Taken before the fork and made anew after it, in the child: what libraries do in pthread_atfork. */
+	if (mine && family == FAMILY_MUTEX && eyes.owner_here(family, addr) != t->tid) {
+		mine->count = 1;
+		lock_gone_slow(t, addr);
+	}
 	if (old && family == FAMILY_BARRIER && old >> OBJECT_FAMILY_SHIFT == FAMILY_BARRIER && !waiter_of(old) &&
 	    object_by_id(old)->init_seen && object_by_id(old)->place == PLACE_STATIC)
 		/* Only where no allocator of the program's own can have handed the memory out anew. */

@@ -53,6 +53,7 @@ struct sleepers {
 	struct thread *self;
 	bool patient;
 	bool all;
+	bool doubtful; /* somebody may have been woken, as far as our records tell */
 	struct thread **t;
 	uint32_t *seq;
 	unsigned nr, room;
@@ -81,46 +82,80 @@ static bool self_passes(const struct thread *self)
 	if (w->lock && object_by_id(w->lock)->attrs & OBJECT_ROBUST)
 		return true;
 	return w->kind != WAIT_JOIN && w->kind != WAIT_COND &&
-	       eyes.passable((enum object_family)(w->lock >> OBJECT_FAMILY_SHIFT), w->addr);
+	       eyes.passable((enum object_family)(w->lock >> OBJECT_FAMILY_SHIFT), w->addr, w->key & ORDER_READ);
+}
+
+/* A mutex that is free, or the waiter's own by now: its waiter is on its way. */
+static bool lock_is_passed_on(const struct thread *u)
+{
+	const struct wait *w = &u->wait;
+	if (w->kind != WAIT_LOCK || w->lock >> OBJECT_FAMILY_SHIFT != FAMILY_MUTEX)
+		return false;
+	int owner = eyes.owner(FAMILY_MUTEX, w->addr);
+	return owner == 0 || owner == u->tid;
 }
 
 static bool collect(struct thread *u, void *arg)
 {
 	struct sleepers *s = arg;
 	uint32_t seq = atomic_load(&u->wait.seq);
-	bool trusting = !s->patient || u == s->self;
-	if (!(seq & 1) || u->wait.timed || u->wait.reported || s->nr == s->room || (trusting && maybe_woken(u)) || atomic_load(&u->cancelled))
+	if (!(seq & 1) || u->wait.timed || u->wait.reported || s->nr == s->room || atomic_load(&u->cancelled))
 		return s->all = false;
 	/* A condition wait releases its mutex first. */
-	if (u->wait.kind == WAIT_LOCK && s->self->wait.kind == WAIT_COND && u->wait.lock == s->self->wait.mutex)
+	if (s->self && u->wait.kind == WAIT_LOCK && s->self->wait.kind == WAIT_COND && u->wait.lock == s->self->wait.mutex)
 		return s->all = false;
-	if (u == s->self && self_passes(u))
+	if (u == s->self ? self_passes(u) || maybe_woken(u) : lock_is_passed_on(u))
 		return s->all = false;
+	if (u->wait.kind == WAIT_JOIN && maybe_woken(u))
+		return s->all = false;
+	s->doubtful |= u != s->self && maybe_woken(u);
 	s->t[s->nr] = u;
 	s->seq[s->nr++] = seq;
 	return true;
 }
 
-/* All of them but ourselves in a futex call, in the wait we know of. */
+/*
+ * All of them but ourselves in a futex call, in the wait we know of. One that may have been woken must sleep on the object
+ * itself: a woken condition waiter that sleeps on its mutex is another matter (a ring, if anything).
+ */
 static bool kernel_agrees(const struct sleepers *s)
 {
 	uintptr_t addr;
-	for (unsigned i = 0; i < s->nr; i++)
-		if (s->t[i] != s->self && !waitfor_in_futex(s->t[i]->tid, &addr))
+	for (unsigned i = 0; i < s->nr; i++) {
+		struct thread *u = s->t[i];
+		const struct wait *w = &u->wait;
+		if (u == s->self)
+			continue;
+		if (!waitfor_in_futex(u->tid, &addr))
 			return false;
+		if (w->lock && maybe_woken(u) &&
+		    (addr < w->addr || addr >= w->addr + eyes.bytes((enum object_family)(w->lock >> OBJECT_FAMILY_SHIFT))))
+			return false;
+	}
 	for (unsigned i = 0; i < s->nr; i++)
 		if (atomic_load(&s->t[i]->wait.seq) != s->seq[i])
 			return false;
 	return true;
 }
 
-/* A thread that no hook saw may be the one to wake us. Two links of the directory are its own. */
-static bool unknown_threads(void)
+/*
+ * Threads that hand over to each other by signals and posts look asleep to our records for a moment, each time. Asking the kernel
+ * each time would cost more than the hand-over; two hundredths of the time may be spent so.
+ */
+static bool worth_asking(void)
+{
+	static _Atomic uint64_t next;
+	uint64_t now = sys_clock_ns(), due = atomic_load(&next);
+	return now >= due && atomic_compare_exchange_strong(&next, &due, now + 2000000);
+}
+
+/* A thread that no hook saw may be the one to wake us. Two links of the directory are its own; an ending thread is there still. */
+static bool unknown_threads(const struct sleepers *s)
 {
 	struct stat st;
 	if (sys4(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &st, 0) != 0)
 		return true;
-	return st.st_nlink - 2 != thread_live();
+	return st.st_nlink - 2 != thread_live() + (s->self == NULL);
 }
 
 /* Writable memory shared with others: somebody outside may post or unlock there. Our own journal does not count. */
@@ -130,10 +165,11 @@ static bool shared_memory(void)
 	char *text = arena_map(cap);
 	if (!text)
 		return true;
-	long n = sys_read_file("/proc/self/maps", text, cap);
-	bool found = n <= 0;
+	/* By thread: the process's own entry reads empty once its first thread has ended. What does not fit may hold anything. */
+	long n = sys_read_file("/proc/thread-self/maps", text, cap);
+	bool found = n <= 0 || n >= (long)cap - 1;
 	const char *own = journal_path();
-	for (char *line = text, *end; n > 0 && !found && *line; line = end + 1) {
+	for (char *line = text, *end; !found && *line; line = end + 1) {
 		end = strchr(line, '\n');
 		if (!end)
 			break;
@@ -147,12 +183,35 @@ static bool shared_memory(void)
 	return found;
 }
 
+/* Any handler of the program's own, however it was installed. 32 and 33 are libc's (cancellation, setuid). */
+static bool has_handler(void)
+{
+	char text[4096];
+	long n = sys_read_file("/proc/thread-self/status", text, sizeof text);
+	const char *at = n > 0 ? strstr(text, "\nSigCgt:") : NULL;
+	uint64_t mask = 0;
+	if (!at)
+		return true;
+	for (at += 8; *at == '\t' || *at == ' '; at++)
+		;
+	for (; *at && *at != '\n'; at++)
+		mask = mask << 4 | (uint64_t)(*at <= '9' ? *at - '0' : *at - 'a' + 10);
+	return (mask & ~0x180000000u) != 0;
+}
+
+/* A child that shares our memory without being a thread of ours may wake us as well. */
+static bool has_children(void)
+{
+	char text[64];
+	return sys_read_file("/proc/thread-self/children", text, sizeof text) > 0;
+}
+
 static void report(struct sleepers *s)
 {
 	struct finding_thread *parts = arena_calloc(s->nr, sizeof *parts);
 	if (!parts)
 		return;
-	bool outside = waitfor_outside || unknown_threads() || shared_memory();
+	bool outside = waitfor_outside || has_handler() || has_children() || unknown_threads(s) || shared_memory();
 	for (unsigned i = 0; i < s->nr; i++) {
 		const struct wait *w = &s->t[i]->wait;
 		s->t[i]->wait.reported = true;
@@ -193,7 +252,7 @@ static bool ring_among(const struct sleepers *s)
 bool waitfor_stall(struct thread *t, bool patient)
 {
 	uint32_t live = thread_live();
-	if (t->wait.timed || atomic_load(&waitfor_nr_asleep) < live || proc_unreadable)
+	if (!live || (t && t->wait.timed) || atomic_load(&waitfor_nr_asleep) < live || proc_unreadable)
 		return false;
 	struct sleepers s = { .self = t, .patient = patient, .all = true, .room = live };
 	s.t = arena_malloc(live * sizeof *s.t);
@@ -202,10 +261,11 @@ bool waitfor_stall(struct thread *t, bool patient)
 	if (s.t && s.seq) {
 		thread_each(collect, &s);
 		/* Twice, because "in a futex call" and "in this wait" are read one after the other. */
-		stalled = s.all && s.nr == thread_live() && kernel_agrees(&s) && kernel_agrees(&s);
+		stalled = s.all && s.nr == thread_live() && (!s.doubtful || patient || worth_asking()) && kernel_agrees(&s) &&
+			  kernel_agrees(&s);
 		/* And once more about ourselves, now that the others are known to sleep: one of them may have been the last but one
 		 * at our barrier, or have posted before it lay down. */
-		stalled = stalled && !self_passes(t) && !maybe_woken(t);
+		stalled = stalled && !(t && (self_passes(t) || maybe_woken(t)));
 		if (stalled && patient && ring_among(&s))
 			;
 		else if (stalled)

@@ -187,7 +187,7 @@ struct taking lock_want_slow(struct thread *t, uintptr_t addr, enum object_famil
 	return k;
 }
 
-void lock_note_first(struct thread *t, struct taking k, unsigned key)
+void lock_note_first_slow(struct thread *t, struct taking k, unsigned key)
 {
 	if (t->nr_held || !k.lock || order_next(order_cache_of(t), 0, k.lock, key, t->seg))
 		return;
@@ -237,6 +237,16 @@ void wait_publish(struct thread *t, const struct waiting *w)
 {
 	struct wait *mine = &t->wait;
 	struct object *o = w->lock ? object_by_id(w->lock) : NULL;
+	uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
+	if (unlikely(mine->seq & 1)) {
+		if (sp < mine->sp) { /* a handler inside a wait: the outer one is what counts */
+			mine->nested++;
+			return;
+		}
+		mine->nested = 0; /* the frame of that wait was left by longjmp */
+		wait_end(t);
+	}
+	mine->sp = sp;
 	gate_shut();
 	mine->kind = (uint8_t)w->kind;
 	mine->key = (uint8_t)w->key;
@@ -263,6 +273,8 @@ void wait_publish(struct thread *t, const struct waiting *w)
 
 void wait_look(struct thread *t)
 {
+	if (t->wait.nested)
+		return;
 	gate_shut();
 	if (t->wait.kind == WAIT_LOCK || t->wait.kind == WAIT_JOIN)
 		if (waitfor_ring(t, false) || waitfor_dead_owner(t)) {
@@ -275,7 +287,7 @@ void wait_look(struct thread *t)
 
 void wait_look_again(struct thread *t)
 {
-	if (t->wait.reported)
+	if (t->wait.reported || t->wait.nested)
 		return;
 	gate_shut();
 	if (!waitfor_ring(t, true) && !waitfor_dead_owner(t))
@@ -294,6 +306,10 @@ void wait_end(struct thread *t)
 	struct object *o = t->wait.lock ? object_by_id(t->wait.lock) : NULL;
 	if (!(t->wait.seq & 1))
 		return;
+	if (t->wait.nested) {
+		t->wait.nested--;
+		return;
+	}
 	atomic_fetch_add(&t->wait.seq, 1);
 	if (!t->wait.timed)
 		atomic_fetch_sub(&waitfor_nr_asleep, 1);
@@ -421,4 +437,6 @@ void thread_ending(struct thread *t)
 	object_forget_stack(t->id, t->stacks.lo, t->stacks.hi, forget_one, NULL);
 	order_cache_stop(order_cache_of(t));
 	thread_detach(t);
+	/* Perhaps we were the last one awake. */
+	waitfor_stall(NULL, true);
 }

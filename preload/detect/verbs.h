@@ -26,8 +26,8 @@ struct eyes {
 	enum lock_kind (*kind)(enum object_family family, uintptr_t addr);
 	unsigned (*attrs)(enum object_family family, uintptr_t addr);
 	size_t (*bytes)(enum object_family family);
-	/* Would a wait for it by the caller end at once: free, posted, or the last one at the barrier? */
-	bool (*passable)(enum object_family family, uintptr_t addr);
+	/* Would a wait for it by the caller end at once: free (for reading), posted, or the last one at the barrier? */
+	bool (*passable)(enum object_family family, uintptr_t addr, bool read);
 };
 extern struct eyes eyes;
 
@@ -53,7 +53,8 @@ HOT void gate_shut(void)
 HOT void gate_open(void)
 {
 	__asm__ volatile("" ::: "memory");
-	tls.inside -= GATE_IN;
+	if (likely(tls.inside >= GATE_IN)) /* not reset meanwhile (hook_thread_slow) */
+		tls.inside -= GATE_IN;
 }
 
 COLD struct taking lock_want_slow(struct thread *t, uintptr_t addr, enum object_family family, unsigned key,
@@ -166,7 +167,7 @@ HOT bool lock_gone(struct thread *t, uintptr_t addr)
 }
 
 /* A lock taken with nothing held is not looked up in the order graph; this one is worth it (see order_on_question). */
-void lock_note_first(struct thread *t, struct taking k, unsigned key);
+COLD void lock_note_first_slow(struct thread *t, struct taking k, unsigned key);
 
 /* This thread's entry for the object, or NULL. */
 struct held *lock_held(struct thread *t, uintptr_t addr);

@@ -59,7 +59,7 @@ bool waitfor_owns(struct thread *u, uint32_t lock, uintptr_t addr, uint32_t *sta
 		return true;
 	/* A mutex knows its owner; our record may be of a lock that somebody else has unlocked since. */
 	int owner = eyes.owner(family, addr);
-	return owner ? owner == u->tid : h != NULL;
+	return owner ? thread_by_tid(owner) == u : h != NULL;
 }
 
 struct owners {

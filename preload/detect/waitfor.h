@@ -18,7 +18,7 @@ bool waitfor_ring(struct thread *t, bool patient);
 /* The lock t waits for belongs to a thread that is gone. Reports it. */
 bool waitfor_dead_owner(struct thread *t);
 
-/* Everybody is asleep. `patient`: do not trust "may have been woken". Reports it. */
+/* Everybody is asleep. t: the one about to sleep; NULL: the caller ends and is counted out already. Reports it. */
 bool waitfor_stall(struct thread *t, bool patient);
 
 /* A thread ends and keeps this lock: reports every wait for it. */

@@ -33,7 +33,7 @@ INTERPOSE(int, pthread_barrier_destroy, (pthread_barrier_t *b))
 INTERPOSE(int, pthread_barrier_wait, (pthread_barrier_t *b))
 {
 	struct thread *t = hook_thread();
-	if (!t || eyes.passable(FAMILY_BARRIER, (uintptr_t)b)) {
+	if (!t || eyes.passable(FAMILY_BARRIER, (uintptr_t)b, false)) {
 		/* The last one lets all go; its sleepers may be on their way before it returns. */
 		if (t)
 			object_woken((uintptr_t)b, FAMILY_BARRIER);

@@ -5,6 +5,7 @@
 #include "base/sys.h"
 #include "hooks/interpose.h"
 
+#include <linux/futex.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
@@ -42,7 +43,13 @@ static size_t bytes(enum object_family family)
 static int owner_here(enum object_family family, uintptr_t addr)
 {
 	if (family == FAMILY_MUTEX) {
-		int owner = ((const volatile pthread_mutex_t *)addr)->__data.__owner;
+		const volatile pthread_mutex_t *m = (const volatile pthread_mutex_t *)addr;
+		int owner = m->__data.__owner;
+		if (m->__data.__kind != MUTEX_DESTROYED && m->__data.__kind & (16 | 32)) {
+			/* Robust and PI: the word the kernel goes by tells, __owner lags behind. */
+			unsigned word = (unsigned)m->__data.__lock;
+			return word & FUTEX_OWNER_DIED ? 0 : (int)(word & FUTEX_TID_MASK);
+		}
 		return owner >= MUTEX_NOTRECOVERABLE ? 0 : owner;
 	}
 	if (family == FAMILY_RWLOCK)
@@ -135,13 +142,17 @@ struct barrier_words {
 	unsigned in, current_round, count;
 };
 
-static bool passable(enum object_family family, uintptr_t addr)
+static bool passable(enum object_family family, uintptr_t addr, bool read)
 {
 	if (family == FAMILY_SEM) /* new_sem on 64 bit: the value is the low half of the first word */
 		return *(const volatile unsigned *)addr != 0;
 	if (family == FAMILY_BARRIER) {
 		const volatile struct barrier_words *b = (const volatile struct barrier_words *)addr;
 		return b->in + 1 - b->current_round >= b->count;
+	}
+	if (family == FAMILY_RWLOCK && read) {
+		const volatile pthread_rwlock_t *l = (const volatile pthread_rwlock_t *)addr;
+		return !l->__data.__cur_writer && !(l->__data.__flags == PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP && l->__data.__writers);
 	}
 	return busy(family, addr) == 0;
 }

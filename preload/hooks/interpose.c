@@ -1,10 +1,12 @@
 #include "hooks/interpose.h"
 
+#include "base/spin.h"
 #include "base/sys.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 
@@ -39,16 +41,24 @@ static void disown(struct thread *t)
 	lock_gone_slow(t, addr);
 }
 
+/* It may be an array of one of the thread's own frames. */
+static bool on_alternate_stack(void)
+{
+	stack_t ss = { 0 };
+	return sys2(SYS_sigaltstack, NULL, &ss) != 0 || ss.ss_flags & SS_ONSTACK;
+}
+
 struct thread *hook_thread_slow(void)
 {
 	struct thread *t = tls.thread;
 	uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
-	if (tls.inside >= GATE_IN && t && sp > tls.inside_sp && tls.inside_sp >= t->stacks.lo && sp < t->stacks.hi)
+	if (tls.inside >= GATE_IN && t && sp > tls.inside_sp && tls.inside_sp >= t->stacks.lo && sp < t->stacks.hi && !spin_inside() &&
+	    !on_alternate_stack())
 		tls.inside &= GATE_NEW | GATE_DEAD; /* the frame that shut it was left by longjmp */
 	if (tls.inside >= GATE_IN || tls.inside & GATE_DEAD)
 		return NULL;
 	if (tls.inside & GATE_NEW)
-		return hook_attach(NULL);
+		return hook_attach(NULL, 0, 0);
 	uint32_t poked = atomic_exchange(&tls.poked, 0);
 	if (poked & POKE_OFF) {
 		tls.inside |= GATE_DEAD;
@@ -61,12 +71,9 @@ struct thread *hook_thread_slow(void)
 	return t;
 }
 
-/* The calling thread's stack, without the allocation that pthread_getattr_np makes for it. */
-static void own_stack(uintptr_t *lo, uintptr_t *hi, bool is_main)
+static void own_stack(uintptr_t *lo, uintptr_t *hi)
 {
 	*lo = *hi = 0;
-	if (is_main)
-		return; /* found by the runtime once */
 	pthread_attr_t attr;
 	void *at;
 	size_t bytes;
@@ -79,13 +86,13 @@ static void own_stack(uintptr_t *lo, uintptr_t *hi, bool is_main)
 	pthread_attr_destroy(&attr);
 }
 
-struct thread *hook_attach(struct thread_info *info)
+struct thread *hook_attach(struct thread_info *info, uintptr_t lo, uintptr_t hi)
 {
 	if (!atomic_load_explicit(&hook_on, memory_order_acquire) || tls.inside != GATE_NEW)
 		return NULL;
-	uintptr_t lo, hi;
 	tls.inside = GATE_IN;
-	own_stack(&lo, &hi, false);
+	if (!hi)
+		own_stack(&lo, &hi);
 	struct thread *t = thread_attach(info, (uintptr_t)pthread_self(), lo, hi);
 	if (!t) {
 		tls.inside = GATE_DEAD;

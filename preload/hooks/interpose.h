@@ -79,8 +79,8 @@ HOT bool limit_refused(const struct limit *l, bool nanoseconds)
 	return nanoseconds && (!l->at || l->at->tv_nsec < 0 || l->at->tv_nsec >= 1000000000);
 }
 
-/* Attaches the calling thread (info NULL: nobody saw it being created). NULL when snarl is off or short of memory. */
-struct thread *hook_attach(struct thread_info *info);
+/* Attaches the calling thread (info NULL: nobody saw it being created; its stack is asked for then). NULL when snarl is off or short of memory. */
+struct thread *hook_attach(struct thread_info *info, uintptr_t stack_lo, uintptr_t stack_hi);
 
 /* Set by the runtime: may threads attach? */
 extern _Atomic bool hook_on;
@@ -88,6 +88,9 @@ extern _Atomic bool hook_on;
 /* Errors of a call that was not asked to fail. */
 const char *hook_errno_name(int error);
 void hook_call_failed(struct thread *t, uintptr_t addr, enum object_family family, int error, struct site site, const char *call);
+
+/* Finds the target's unwinder for our clean-ups. open: it is about to unwind, so libc opens libgcc_s itself. */
+void hook_unwind_resolve(bool open);
 
 /* Before the process gets its second thread: the runtime opens what it needs only then. */
 void hook_before_first_thread(void);

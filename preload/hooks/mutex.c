@@ -10,6 +10,9 @@
 
 #define KIND_TYPE 3 /* glibc's __kind: 0 normal, 1 recursive, 2 errorcheck, 3 adaptive */
 #define KIND_ROBUST 16
+#define KIND_PP 64      /* priority ceiling: a second attempt is answered differently (glibc 2.36) */
+#define KIND_PSHARED 128
+#define KIND_ODD (KIND_ROBUST | KIND_PP)
 #define KIND_DESTROYED (-1) /* left by pthread_mutex_destroy */
 #define KIND_SLICEABLE(kind) (((kind) & (16 | 32 | 64)) == 0) /* not robust, PI, PP */
 #define OWNER_INCONSISTENT 0x7fffffff                          /* robust: EOWNERDEAD not answered yet */
@@ -117,7 +120,13 @@ static COLD int again_slow(struct thread *t, pthread_mutex_t *m, const struct li
 static COLD int odd_slow(struct thread *t, pthread_mutex_t *m, const struct limit *limit, struct site site, const char *call)
 {
 	unsigned key = limit ? ORDER_TIMED : ORDER_BLOCK;
-	if (m->__data.__owner == t->tid)
+	if (m->__data.__kind == KIND_DESTROYED) {
+		/* Whatever its other words say: the call refuses it at once, and lock_want has told on it. */
+		struct taking dead = lock_want(t, (uintptr_t)m, FAMILY_MUTEX, key, site);
+		return took(t, m, key, dead, real_take(m, limit), site, call);
+	}
+	/* A number is a thread's own only within one process: a shared mutex may belong to another namespace. */
+	if (m->__data.__owner == t->tid && (!(m->__data.__kind & KIND_PSHARED) || lock_held(t, (uintptr_t)m)))
 		return again_slow(t, m, limit, site, call);
 	struct taking k = lock_want(t, (uintptr_t)m, FAMILY_MUTEX, key, site);
 	bool waits = eyes.owner_here(FAMILY_MUTEX, (uintptr_t)m) != 0;
@@ -135,7 +144,7 @@ static int take(pthread_mutex_t *m, const struct limit *limit, struct site site,
 	struct thread *t = hook_thread();
 	if (unlikely(!t))
 		return mutex_real_slow(m, limit);
-	if (unlikely(m->__data.__owner == t->tid || m->__data.__kind & KIND_ROBUST || (limit && limit_refused(limit, false))))
+	if (unlikely(m->__data.__owner == t->tid || m->__data.__kind & KIND_ODD || (limit && limit_refused(limit, false))))
 		return odd_slow(t, m, limit, site, call);
 	lock_trying(t, (uintptr_t)m, FAMILY_MUTEX, limit ? ORDER_TIMED : ORDER_BLOCK, site);
 	int r = real_pthread_mutex_trylock(m);
@@ -152,7 +161,9 @@ static COLD int release_slow(struct thread *t, pthread_mutex_t *m, bool held, st
 						  .message = "its last owner died, and it is unlocked without having been made "
 							     "consistent: nobody can ever lock it again" },
 			     site);
-	if (!held)
+	if (m->__data.__kind == KIND_DESTROYED)
+		object_here(t, (uintptr_t)m, FAMILY_MUTEX, site, false); /* which says so */
+	else if (!held)
 		unlock_without_lock(t, (uintptr_t)m, FAMILY_MUTEX, site, call);
 	return real_pthread_mutex_unlock(m);
 }
@@ -175,7 +186,7 @@ static int release(pthread_mutex_t *m, struct site site, const char *call)
 HOT bool try_known(pthread_mutex_t *m, struct site site)
 {
 	struct thread *t = tls.thread;
-	return likely(tls.gate == 0) && likely(!(m->__data.__kind & KIND_ROBUST) && m->__data.__owner != t->tid) &&
+	return likely(tls.gate == 0) && likely(!(m->__data.__kind & KIND_ODD) && m->__data.__owner != t->tid) &&
 	       likely(lock_trying_known(t, (uintptr_t)m, FAMILY_MUTEX, ORDER_BLOCK, site));
 }
 
@@ -313,12 +324,35 @@ int mutex_c11_result(int r)
 	}
 }
 
-INTERPOSE(int, mtx_lock, (mtx_t *m)) { return mutex_c11_result(take((pthread_mutex_t *)(void *)m, NULL, SITE(), "mtx_lock")); }
+static COLD int mtx_lock_slow(mtx_t *m) { return mutex_c11_result(take((pthread_mutex_t *)(void *)m, NULL, SITE(), "mtx_lock")); }
+
+static COLD int mtx_contended_slow(mtx_t *m)
+{
+	return mutex_c11_result(take_slow((pthread_mutex_t *)(void *)m, NULL, SITE(), EBUSY, "mtx_lock"));
+}
+
+static COLD int mtx_unlock_slow(mtx_t *m) { return mutex_c11_result(release((pthread_mutex_t *)(void *)m, SITE(), "mtx_unlock")); }
+
+INTERPOSE(int, mtx_lock, (mtx_t *m))
+{
+	if (unlikely(!try_known((pthread_mutex_t *)(void *)m, SITE())))
+		return mtx_lock_slow(m);
+	if (unlikely(real_pthread_mutex_trylock((pthread_mutex_t *)(void *)m)))
+		return mtx_contended_slow(m);
+	return thrd_success;
+}
+
+INTERPOSE(int, mtx_unlock, (mtx_t *m))
+{
+	if (unlikely(!release_known((pthread_mutex_t *)(void *)m)))
+		return mtx_unlock_slow(m);
+	return likely(real_pthread_mutex_unlock((pthread_mutex_t *)(void *)m) == 0) ? thrd_success : thrd_error;
+}
+
 INTERPOSE(int, mtx_trylock, (mtx_t *m))
 {
 	return mutex_c11_result(try_take((pthread_mutex_t *)(void *)m, SITE(), "mtx_trylock"));
 }
-INTERPOSE(int, mtx_unlock, (mtx_t *m)) { return mutex_c11_result(release((pthread_mutex_t *)(void *)m, SITE(), "mtx_unlock")); }
 
 INTERPOSE(int, mtx_timedlock, (mtx_t *restrict m, const struct timespec *restrict at))
 {

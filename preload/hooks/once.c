@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <threads.h>
 
+#define ONCE_IDLE 0
 #define ONCE_DONE 2 /* glibc: __PTHREAD_ONCE_DONE */
 
 struct running {
@@ -66,6 +67,9 @@ static int once(void *control, void (*init)(void), int (*call)(void *, void (*)(
 		return call(control, init);
 	}
 	struct taking k = lock_want(t, addr, FAMILY_ONCE, ORDER_BLOCK, site);
+	/* Left by an exception that passed our clean-up over (unwind.c): nobody is inside it now. */
+	while (*(volatile int *)control == ONCE_IDLE && lock_held(t, addr))
+		lock_gone(t, addr);
 	if (lock_held(t, addr)) {
 		hang_on_itself(t, addr, k.lock, ORDER_WRITE, site, name, KIND_SELF_DEADLOCK);
 		return call(control, init);

@@ -25,6 +25,7 @@ void hook_before_first_thread(void)
 {
 	if (!atomic_exchange(&first_thread_seen, true) && process_events.first_thread)
 		process_events.first_thread();
+	hook_unwind_resolve(false);
 }
 
 static void ending(const char *reason)

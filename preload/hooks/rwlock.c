@@ -27,7 +27,8 @@ static int real_take(pthread_rwlock_t *l, bool read, const struct limit *limit)
 /* In slices, as in mutex.c. */
 static int block(struct thread *t, pthread_rwlock_t *l, bool read, const struct limit *limit)
 {
-	if (limit)
+	/* A writer that gives up for a moment would let readers pass whom it is to keep out. */
+	if (limit || (!read && l->__data.__flags == PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP))
 		return real_take(l, read, limit);
 	struct slices s = { 0 };
 	for (;;) {
@@ -77,10 +78,20 @@ static COLD int refused_slow(struct thread *t, pthread_rwlock_t *l, unsigned mod
 }
 
 /* This thread reads it already: no new order, one more to release. */
-static COLD int read_again_slow(struct thread *t, pthread_rwlock_t *l, const struct limit *limit, struct held *h)
+static COLD int read_again_slow(struct thread *t, pthread_rwlock_t *l, const struct limit *limit, struct held *h, struct site site,
+				const char *call)
 {
-	(void)t;
-	int r = real_take(l, true, limit);
+	int r = real_pthread_rwlock_tryrdlock(l);
+	if (r == EBUSY) {
+		/* A waiting writer keeps even those out who read already: perhaps a ring of two. */
+		wait_begin(t, &(struct waiting){ .kind = WAIT_LOCK, .family = FAMILY_RWLOCK, .key = ORDER_READ | (limit ? ORDER_TIMED : 0),
+						 .timed = limit != NULL, .lock = h->lock, .addr = (uintptr_t)l,
+						 .stack = site_stack(t, site), .call = call });
+		r = real_take(l, true, limit);
+		wait_end(t);
+	} else if (r) {
+		r = real_take(l, true, limit);
+	}
 	if (r == 0)
 		h->count++;
 	return r;
@@ -98,10 +109,10 @@ HOT int take(pthread_rwlock_t *l, unsigned mode, const struct limit *limit, stru
 		return refused_slow(t, l, mode, limit, site, call);
 	for (uint32_t n = t->nr_held; n-- > 0;)
 		if (unlikely(t->held[n].addr == (uintptr_t)l && mode & t->held[n].key & ORDER_READ))
-			return read_again_slow(t, l, limit, &t->held[n]);
+			return read_again_slow(t, l, limit, &t->held[n], site, call);
 	struct taking k = lock_want(t, (uintptr_t)l, FAMILY_RWLOCK, key, site);
 	if (unlikely(l->__data.__flags == PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) && !(mode & ORDER_READ))
-		lock_note_first(t, k, key);
+		lock_note_first_slow(t, k, key);
 	int r = mode & ORDER_READ ? real_pthread_rwlock_tryrdlock(l) : real_pthread_rwlock_trywrlock(l);
 	if (unlikely(r))
 		return take_slow(t, l, key, limit, site, k, r, call);

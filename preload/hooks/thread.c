@@ -2,11 +2,13 @@
 #include "hooks/interpose.h"
 
 #include "base/arena.h"
+#include "base/sys.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
 #include <threads.h>
+#include <sys/uio.h>
 #include <time.h>
 
 /* What a new thread needs to become ours; handed over, freed by the new thread. */
@@ -17,6 +19,7 @@ struct start {
 	};
 	void *arg;
 	struct thread_info *info;
+	size_t stack_bytes;
 };
 
 static pthread_key_t exit_key;
@@ -46,11 +49,19 @@ void hook_mark_exit(struct thread *t)
 		pthread_setspecific(exit_key, t);
 }
 
+/* The stack of the calling new thread: its frames lie below this one, and a little above it libc's own words of the thread. No
+ * system call, which a sandbox might not know. */
+HOT void attach(const struct start *s)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	hook_attach(s->info, here - s->stack_bytes, here + 1024);
+}
+
 static void *run(void *arg)
 {
 	struct start s = *(struct start *)arg;
 	arena_free(arg);
-	hook_attach(s.info);
+	attach(&s);
 	return s.fn(s.arg);
 }
 
@@ -58,13 +69,33 @@ static int run_c11(void *arg)
 {
 	struct start s = *(struct start *)arg;
 	arena_free(arg);
-	hook_attach(s.info);
+	attach(&s);
 	return s.c11(s.arg);
 }
 
-static struct start *start_new(struct thread *t, struct site site, bool detached)
+static size_t stack_bytes_of(const pthread_attr_t *attr)
+{
+	static _Atomic size_t usual;
+	size_t n = 0;
+	if (attr && pthread_attr_getstacksize(attr, &n) == 0 && n)
+		return n;
+	if (!usual) {
+		pthread_attr_t def;
+		n = 0;
+		if (pthread_getattr_default_np(&def) == 0) {
+			pthread_attr_getstacksize(&def, &n);
+			pthread_attr_destroy(&def);
+		}
+		usual = n ? n : 8u << 20;
+	}
+	return usual;
+}
+
+static struct start *start_new(struct thread *t, struct site site, bool detached, const pthread_attr_t *attr)
 {
 	struct start *s = arena_malloc(sizeof *s);
+	if (s)
+		s->stack_bytes = stack_bytes_of(attr);
 	if (s)
 		s->info = thread_creating(t, site, detached);
 	if (s && !s->info) {
@@ -72,6 +103,14 @@ static struct start *start_new(struct thread *t, struct site site, bool detached
 		return NULL;
 	}
 	return s;
+}
+
+/* What libc has stored for the program; the new thread may have freed the place already. 0: not to be read any more. */
+static uintptr_t created_handle(const void *place)
+{
+	uintptr_t v = 0;
+	struct iovec to = { &v, sizeof v }, from = { (void *)(uintptr_t)place, sizeof v };
+	return sys6(SYS_process_vm_readv, sys_gettid(), (long)&to, 1, (long)&from, 1, 0) == sizeof v ? v : 0;
 }
 
 INTERPOSE(int, pthread_create,
@@ -84,7 +123,7 @@ INTERPOSE(int, pthread_create,
 	hook_before_first_thread();
 	if (attr)
 		pthread_attr_getdetachstate(attr, &detached);
-	struct start *s = start_new(t, SITE(), detached == PTHREAD_CREATE_DETACHED);
+	struct start *s = start_new(t, SITE(), detached == PTHREAD_CREATE_DETACHED, attr);
 	if (!s)
 		return REAL(pthread_create)(thread, attr, fn, arg);
 	s->fn = fn;
@@ -92,7 +131,7 @@ INTERPOSE(int, pthread_create,
 	struct thread_info *info = s->info;
 	int r = REAL(pthread_create)(thread, attr, run, s);
 	/* A detached thread may be over and its handle with it; nobody will ask for it. */
-	thread_created(t, info, r == 0 && detached == PTHREAD_CREATE_JOINABLE ? (uintptr_t)*thread : 0, r == 0);
+	thread_created(t, info, r == 0 && detached == PTHREAD_CREATE_JOINABLE ? created_handle(thread) : 0, r == 0);
 	if (r)
 		arena_free(s);
 	return r;
@@ -104,14 +143,14 @@ INTERPOSE(int, thrd_create, (thrd_t *thread, thrd_start_t fn, void *arg))
 	if (!t)
 		return REAL(thrd_create)(thread, fn, arg);
 	hook_before_first_thread();
-	struct start *s = start_new(t, SITE(), false);
+	struct start *s = start_new(t, SITE(), false, NULL);
 	if (!s)
 		return REAL(thrd_create)(thread, fn, arg);
 	s->c11 = fn;
 	s->arg = arg;
 	struct thread_info *info = s->info;
 	int r = REAL(thrd_create)(thread, run_c11, s);
-	thread_created(t, info, r == thrd_success ? (uintptr_t)*thread : 0, r == thrd_success);
+	thread_created(t, info, r == thrd_success ? created_handle(thread) : 0, r == thrd_success);
 	if (r != thrd_success)
 		arena_free(s);
 	return r;
@@ -244,18 +283,24 @@ INTERPOSE(int, pthread_cancel, (pthread_t thread))
 	struct thread *u = info && !joined ? atomic_load(&info->live) : NULL;
 	if (u)
 		atomic_store(&u->cancelled, true);
+	if (t)
+		hook_unwind_resolve(true);
 	return REAL(pthread_cancel)(thread);
 }
 
-/* The end of a thread is noticed by its key (above); these are here so that the call is seen to be ours. */
+/* The end of a thread is noticed by its key (above). */
 INTERPOSE(void, pthread_exit, (void *value))
 {
+	if (hook_thread())
+		hook_unwind_resolve(true);
 	REAL(pthread_exit)(value);
 	__builtin_unreachable();
 }
 
 INTERPOSE(void, thrd_exit, (int value))
 {
+	if (hook_thread())
+		hook_unwind_resolve(true);
 	REAL(thrd_exit)(value);
 	__builtin_unreachable();
 }

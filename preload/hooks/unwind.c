@@ -6,7 +6,7 @@
  * second unwinder working on the first one's private structures. So these two, hidden, jump to whatever the target uses.
  */
 #include "base/compiler.h"
-#include "detect/verbs.h"
+#include "hooks/interpose.h"
 
 #include <dlfcn.h>
 
@@ -17,38 +17,48 @@ __attribute__((visibility("hidden"))) void _Unwind_Resume(void *exception);
 __attribute__((visibility("hidden"))) int __gcc_personality_v0(int version, int actions, uint64_t class, void *exception,
 							       void *context);
 
-/* In the target's scope, else in the copy that libc opened for itself (pthread_cancel, pthread_exit). */
-static void *find(const char *name)
+typedef int personality_fn(int, int, uint64_t, void *, void *);
+static personality_fn *_Atomic real_personality;
+static void *_Atomic real_resume;
+
+/* In the target's scope, else in the copy that libc opens for itself (pthread_cancel, pthread_exit). */
+static void *find(const char *name, bool open)
 {
-	tls.inside += GATE_IN;
 	void *p = dlsym(RTLD_DEFAULT, name);
-	if (!p && !dlsym(RTLD_DEFAULT, "_Unwind_RaiseException")) {
+	if (!p && open && !dlsym(RTLD_DEFAULT, "_Unwind_RaiseException")) {
 		void *lib = dlopen("libgcc_s.so.1", RTLD_NOW | RTLD_LOCAL);
 		p = lib ? dlsym(lib, name) : NULL;
 	}
-	tls.inside -= GATE_IN;
 	return p;
 }
 
-typedef int personality_fn(int, int, uint64_t, void *, void *);
+/* Never while unwinding: whoever waits for the unwinding thread may hold the loader's lock. */
+void hook_unwind_resolve(bool open)
+{
+	if (real_personality && real_resume)
+		return;
+	tls.inside += GATE_IN;
+	void *resume = find("_Unwind_Resume", open), *personality = find("__gcc_personality_v0", open);
+	if (resume && personality) {
+		real_resume = resume;
+		real_personality = (personality_fn *)personality;
+	}
+	tls.inside -= GATE_IN;
+}
 
 /* Without one the frame is passed over: what the clean-up would have noted is put right by the thread's next wait. */
 int __gcc_personality_v0(int version, int actions, uint64_t class, void *exception, void *context)
 {
-	static personality_fn *_Atomic real;
-	if (!real)
-		real = (personality_fn *)find("__gcc_personality_v0");
-	return real ? real(version, actions, class, exception, context) : URC_CONTINUE_UNWIND;
+	personality_fn *p = real_personality;
+	return p ? p(version, actions, class, exception, context) : URC_CONTINUE_UNWIND;
 }
 
 __attribute__((used)) static void *resume_of_target(void)
 {
-	static void *_Atomic real;
-	if (!real)
-		real = find("_Unwind_Resume");
-	if (!real)
-		__builtin_trap(); /* whoever called our clean-up has one */
-	return real;
+	void *p = real_resume;
+	if (!p)
+		__builtin_trap(); /* the personality above, found together with it, led here */
+	return p;
 }
 
 /* A jump, not a call: the unwinder goes on from its caller's frame, which must be the one with the clean-up. */
