@@ -313,7 +313,7 @@ void thread_poke_all(uint32_t poke)
 	spin_unlock(&lock);
 }
 
-bool thread_grow_held(struct thread *t)
+bool thread_grow_held_slow(struct thread *t)
 {
 	/* The old array is not given back: a walk of the wait-for graph may be reading it. They add up to less than the new one. */
 	struct held *bigger = arena_alloc(2 * (size_t)t->room * sizeof *bigger);

@@ -135,7 +135,7 @@ void thread_name(int tid, char out[16]);
 void thread_poke_all(uint32_t poke);
 
 /* One more held; NULL when out of memory. The caller fills the entry. */
-COLD bool thread_grow_held(struct thread *t);
+COLD bool thread_grow_held_slow(struct thread *t);
 
 /* In a forked child only the caller is left. */
 void thread_fork_child(struct thread *self);

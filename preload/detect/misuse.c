@@ -154,7 +154,7 @@ void memory_gone_slow(struct thread *t, uintptr_t addr, size_t bytes, struct sit
 	object_forget_range(addr, bytes, one_gone, &g);
 }
 
-void unlock_without_lock(struct thread *t, uintptr_t addr, enum object_family family, struct site site, const char *call)
+void unlock_without_lock_slow(struct thread *t, uintptr_t addr, enum object_family family, struct site site, const char *call)
 {
 	int owner = eyes.owner_here(family, addr);
 	if (owner == t->tid)

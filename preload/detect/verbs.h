@@ -85,7 +85,7 @@ HOT struct taking lock_want(struct thread *t, uintptr_t addr, enum object_family
 HOT void lock_got(struct thread *t, uintptr_t addr, enum object_family family, unsigned key, struct taking k)
 {
 	uint32_t n = atomic_load_explicit(&t->nr_held, memory_order_relaxed);
-	if (unlikely(n == t->room) && !thread_grow_held(t))
+	if (unlikely(n == t->room) && !thread_grow_held_slow(t))
 		return;
 	struct held *h = &t->held[n];
 	atomic_store_explicit(&t->nr_held, n + 1, memory_order_relaxed);
@@ -260,7 +260,7 @@ void hang_on_itself(struct thread *t, uintptr_t addr, uint32_t lock, unsigned ke
 		    enum kind kind);
 
 /* An unlock that this thread does not hold; owner_tid as the object says. The real call has not been made yet. */
-void unlock_without_lock(struct thread *t, uintptr_t addr, enum object_family family, struct site site, const char *call);
+COLD void unlock_without_lock_slow(struct thread *t, uintptr_t addr, enum object_family family, struct site site, const char *call);
 
 /* Something keeps the process from standing still for good (see stall in detect/waitfor.h). */
 enum outside { OUTSIDE_HANDLER = 1, OUTSIDE_TIMER = 2, OUTSIDE_SHARED = 4 };

@@ -164,7 +164,7 @@ static COLD int release_slow(struct thread *t, pthread_mutex_t *m, bool held, st
 	if (m->__data.__kind == KIND_DESTROYED)
 		object_here(t, (uintptr_t)m, FAMILY_MUTEX, site, false); /* which says so */
 	else if (!held)
-		unlock_without_lock(t, (uintptr_t)m, FAMILY_MUTEX, site, call);
+		unlock_without_lock_slow(t, (uintptr_t)m, FAMILY_MUTEX, site, call);
 	return real_pthread_mutex_unlock(m);
 }
 

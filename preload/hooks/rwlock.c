@@ -176,7 +176,7 @@ INTERPOSE(int, pthread_rwlock_unlock, (pthread_rwlock_t *l))
 {
 	struct thread *t = hook_thread();
 	if (t && unlikely(!lock_gone(t, (uintptr_t)l)))
-		unlock_without_lock(t, (uintptr_t)l, FAMILY_RWLOCK, SITE(), "pthread_rwlock_unlock");
+		unlock_without_lock_slow(t, (uintptr_t)l, FAMILY_RWLOCK, SITE(), "pthread_rwlock_unlock");
 	return REAL(pthread_rwlock_unlock)(l);
 }
 

@@ -48,7 +48,7 @@ INTERPOSE(int, pthread_spin_unlock, (pthread_spinlock_t *l))
 {
 	struct thread *t = hook_thread();
 	if (t && unlikely(!lock_gone(t, (uintptr_t)l)))
-		unlock_without_lock(t, (uintptr_t)l, FAMILY_SPIN, SITE(), "pthread_spin_unlock");
+		unlock_without_lock_slow(t, (uintptr_t)l, FAMILY_SPIN, SITE(), "pthread_spin_unlock");
 	return REAL(pthread_spin_unlock)(l);
 }
 
