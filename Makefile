@@ -83,9 +83,10 @@ $(BUILD)/demos/%: demos/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 $(WARN) -O1 -g -pthread -MMD -MP -o $@ $<
 
+# -fno-builtin: what a test allocates and frees is to happen, and a malloc of its own is not to be seen through.
 $(BUILD)/tests/%: tests/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 $(WARN) -D_GNU_SOURCE -Itests/lib -O1 -g -pthread -MMD -MP -o $@ $< -ldl
+	$(CC) -std=gnu11 $(WARN) -D_GNU_SOURCE -Itests/lib -O1 -g -fno-builtin -pthread -MMD -MP -o $@ $< -ldl
 
 $(BUILD)/tests/%: tests/%.cc Makefile
 	@mkdir -p $(@D)
