@@ -446,7 +446,7 @@ static void start_floors(void)
 	waitfor_on_hang(hang);
 	order_on_cycle(cycle_found);
 	order_on_question(reader_blocks_reader);
-	process_events = (struct process_events){ process_ending, NULL, first_thread, modules_changed };
+	process_events = (struct process_events){ process_ending, first_thread, modules_changed };
 }
 
 /* Before any other constructor (-z initfirst), when getenv does not work yet: the environment comes as an argument. */

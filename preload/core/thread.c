@@ -21,7 +21,6 @@ static _Atomic uint32_t nr_live;
 static _Atomic uint32_t nr_infos;
 static struct thread_info *_Atomic *infos; /* chunks */
 static struct thread_info *joinable;
-static uint32_t nr_slots;
 
 /* Kernel thread id -> slot, open addressing without deletion of places: a place keeps its tid and loses its thread. */
 struct tid_place {
@@ -194,7 +193,6 @@ static struct thread *slot_get_locked(void)
 		return NULL;
 	t->held = held;
 	t->room = FIRST_HELD;
-	t->slot = nr_slots++;
 	return t;
 }
 

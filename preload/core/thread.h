@@ -69,7 +69,6 @@ struct thread {
 	struct tls *tls;
 	struct thread *next;    /* in the list of live ones, RANK_THREADS */
 	struct thread *prev;
-	uint32_t slot;
 	uint32_t exit_rounds;
 	_Atomic uintptr_t disowned;
 	_Atomic bool cancelled; /* somebody asked it to end */

@@ -34,41 +34,34 @@ static void ending(const char *reason)
 		process_events.ending(reason);
 }
 
-static int failed(int r)
-{
-	if (hook_thread() && process_events.going_on)
-		process_events.going_on();
-	return r;
-}
-
 INTERPOSE(int, execve, (const char *path, char *const argv[], char *const envp[]))
 {
 	ending("exec");
-	return failed(REAL(execve)(path, argv, envp));
+	return REAL(execve)(path, argv, envp);
 }
 
 INTERPOSE(int, execv, (const char *path, char *const argv[]))
 {
 	ending("exec");
-	return failed(REAL(execv)(path, argv));
+	return REAL(execv)(path, argv);
 }
 
 INTERPOSE(int, execvp, (const char *file, char *const argv[]))
 {
 	ending("exec");
-	return failed(REAL(execvp)(file, argv));
+	return REAL(execvp)(file, argv);
 }
 
 INTERPOSE(int, execvpe, (const char *file, char *const argv[], char *const envp[]))
 {
 	ending("exec");
-	return failed(REAL(execvpe)(file, argv, envp));
+	return REAL(execvpe)(file, argv, envp);
 }
 
 INTERPOSE(int, fexecve, (int fd, char *const argv[], char *const envp[]))
 {
 	ending("exec");
-	return failed(REAL(fexecve)(fd, argv, envp));
+	return REAL(fexecve)(fd, argv, envp);
 }
 
 /* The list forms call the vector forms inside libc, out of our sight; here the list is counted and copied, as libc does. */
@@ -88,7 +81,7 @@ INTERPOSE(int, fexecve, (int fd, char *const argv[], char *const envp[]))
 		after;                                                                                               \
 		va_end(ap);                                                                                          \
 		ending("exec");                                                                                      \
-		return failed(call);                                                                                 \
+		return call;                                                                                         \
 	} while (0)
 
 INTERPOSE(int, execl, (const char *path, const char *arg, ...)) { EXEC_LIST((void)0, REAL(execv)(path, argv)); }

@@ -5,10 +5,8 @@
 #include "base/compiler.h"
 
 struct process_events {
-	/* The process ends this way ("_exit", "exec", "abort"): write down what there is. Called with the gate open or shut. */
+	/* The process ends this way ("_exit", "exec", "abort"): write down what there is; an exec may still fail. Called with the gate open or shut. */
 	void (*ending)(const char *reason);
-	/* An exec failed after all. */
-	void (*going_on)(void);
 	/* Before the first pthread_create. */
 	void (*first_thread)(void);
 	/* Modules may have changed: after dlclose. */
