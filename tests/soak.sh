@@ -8,7 +8,7 @@ make -s BUILD="$checked" CHECK=1 test-build || exit 2
 end=$(($(date +%s) + seconds))
 rounds=0
 while [ "$(date +%s)" -lt "$end" ]; do
-	for t in tests/patterns/patterns.test tests/hooks/hooks.test tests/hooks/transparent.test; do
+	for t in tests/patterns/patterns.test tests/patterns/demos.test tests/hooks/hooks.test tests/hooks/transparent.test; do
 		if ! BUILD=$checked sh "$t" >"$checked/soak.out" 2>&1; then
 			grep '^not ok' "$checked/soak.out"
 			echo "stopped in round $((rounds + 1)), $t; whole output: $checked/soak.out"
