@@ -313,6 +313,7 @@ static void fork_child(void)
 	depot_fork_child();
 	order_fork_child();
 	segment_fork_child();
+	semlock_fork_child();
 	if (self)
 		segment_forked(self->id, ++self->seg);
 	emit_fork_child();
@@ -444,7 +445,8 @@ static void start_floors(void)
 	hook_eyes_start();
 	emit_before_first(first_finding, options.verbose);
 	waitfor_on_hang(hang);
-	order_on_cycle(cycle_found);
+	order_on_cycle(semlock_cycle);
+	semlock_on_cycle(cycle_found);
 	order_on_question(reader_blocks_reader);
 	process_events = (struct process_events){ process_ending, first_thread, modules_changed };
 }

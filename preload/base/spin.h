@@ -14,6 +14,7 @@
 enum spin_rank {
 	RANK_NONE,
 	RANK_FORK,    /* serialises fork against reporting */
+	RANK_SEMLOCK, /* detect/semlock: cycles kept back */
 	RANK_THREADS, /* core/thread: list of threads */
 	RANK_ORDER,   /* detect/order: graph, chains, contexts */
 	RANK_SEGMENT, /* detect/segment: create/join events */

@@ -27,6 +27,9 @@ enum object_attr {
 	OBJECT_PREFER_WRITER = 16,
 };
 
+/* What a semaphore is good for (detect/semlock.h). */
+enum sem_role { SEM_SIGNAL, SEM_LOCK };
+
 enum object_place { PLACE_HEAP, PLACE_STATIC, PLACE_STACK };
 
 struct object {
@@ -43,6 +46,12 @@ struct object {
 	_Atomic uint32_t waiters;         /* cond, barrier, sem: inside a wait now */
 	_Atomic uint32_t wakes;           /* signals, posts, releases seen */
 	_Atomic uint32_t contended;
+	struct {
+		_Atomic uint8_t role; /* enum sem_role */
+		_Atomic bool scoped;
+		_Atomic uint32_t holder; /* thread id */
+		_Atomic uint32_t pairs;  /* taken and posted by one thread */
+	} sem;
 	uint32_t next_in_page;
 	_Atomic bool destroyed, written;  /* written: defined in the journal */
 };

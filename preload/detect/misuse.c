@@ -68,6 +68,8 @@ void object_init_called(struct thread *t, uintptr_t addr, enum object_family fam
 	uint32_t old = object_at(addr), stack;
 	struct held *mine = old ? lock_held(t, addr) : NULL;
 	gate_shut();
+	if (old && old >> OBJECT_FAMILY_SHIFT == FAMILY_SEM)
+		semlock_gone(old);
 	/* Taken before the fork and made anew after it, in the child: what libraries do in pthread_atfork. */
 	if (mine && family == FAMILY_MUTEX && eyes.owner_here(family, addr) != t->tid) {
 		mine->count = 1;
@@ -80,7 +82,7 @@ void object_init_called(struct thread *t, uintptr_t addr, enum object_family fam
 						  .message = "it is initialised again without having been destroyed" },
 			     site);
 	else if (old) {
-		struct thread *holder = old >> OBJECT_FAMILY_SHIFT == (uint32_t)family ? holder_of(old, addr, &stack) : NULL;
+		struct thread *holder = old >> OBJECT_FAMILY_SHIFT == (uint32_t)family && family != FAMILY_SEM ? holder_of(old, addr, &stack) : NULL;
 		struct thread *waiter = holder ? NULL : waiter_of(old);
 		if (holder)
 			misuse_found(t, &(struct misuse){ .kind = KIND_REINIT_LIVE, .grade = -1, .call = call, .lock = old,
@@ -116,6 +118,7 @@ void object_destroy_called(struct thread *t, uintptr_t addr, enum object_family 
 						  .other = waiter->id, .other_stack = waiter->wait.stack,
 						  .message = "it is destroyed while a thread waits on it" },
 			     site);
+	semlock_gone(id);
 	object_destroy(id);
 	order_forget(id);
 	gate_open();
@@ -145,6 +148,7 @@ static void one_gone(uint32_t id, void *arg)
 						     .other = holder->id, .other_stack = stack,
 						     .message = "the memory it lies in is given back while it is held" },
 			     g->site);
+	semlock_gone(id);
 	order_forget(id);
 }
 
@@ -216,7 +220,7 @@ void leftovers(struct thread *t)
 		const struct held *h = &t->held[n];
 		struct order_hold hold = { h->lock, h->stack, h->key };
 		struct finding_thread who = { .thread = t->id, .role = "actor", .holds = &hold, .nr_holds = 1 };
-		if (object_by_id(h->lock)->destroyed)
+		if (object_by_id(h->lock)->destroyed || h->family == FAMILY_SEM)
 			continue; /* and that has been said */
 		emit_finding(&(struct finding){ .kind = KIND_EXIT_HOLDING, .grade = GRADE_ADVICE, .thread = &who, .nr_threads = 1,
 						.lock = &hold.lock, .nr_locks = 1, .message = "the process ends while holding it" });

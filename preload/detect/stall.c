@@ -216,12 +216,17 @@ static bool has_children(void)
 	return sys_read_file("/proc/thread-self/children", text, sizeof text) > 0;
 }
 
-static void report(struct sleepers *s)
+/* May anybody outside wake us? */
+static bool has_outside(const struct sleepers *s)
+{
+	return waitfor_outside || has_handler() || has_children() || unknown_threads(s) || shared_memory();
+}
+
+static void report(struct sleepers *s, bool outside)
 {
 	struct finding_thread *parts = arena_calloc(s->nr, sizeof *parts);
 	if (!parts)
 		return;
-	bool outside = waitfor_outside || has_handler() || has_children() || unknown_threads(s) || shared_memory();
 	for (unsigned i = 0; i < s->nr; i++) {
 		const struct wait *w = &s->t[i]->wait;
 		s->t[i]->wait.reported = true;
@@ -267,10 +272,10 @@ static bool stays_so(const struct sleepers *s)
 }
 
 /* A ring that no member could see when it went to sleep says more than "everything sleeps". */
-static bool ring_among(const struct sleepers *s)
+static bool ring_among(const struct sleepers *s, enum ring_trust trust)
 {
 	for (unsigned i = 0; i < s->nr; i++)
-		if (waitfor_ring(s->t[i], true))
+		if (waitfor_ring(s->t[i], s->patient, trust))
 			return true;
 	return false;
 }
@@ -290,10 +295,11 @@ bool waitfor_stall(struct thread *t, bool patient)
 		/* And once more about ourselves, now that the others are known to sleep: one of them may have been the last but one
 		 * at our barrier, or have posted before it lay down. */
 		stalled = stalled && !(t && (self_passes(t) || maybe_woken(t)));
-		if (stalled && patient && ring_among(&s))
+		bool outside = stalled && has_outside(&s);
+		if (stalled && (patient || !outside) && ring_among(&s, outside ? RING_PROVEN : RING_ANY))
 			;
 		else if (stalled)
-			report(&s);
+			report(&s, outside);
 		else if (proc_unreadable)
 			emit_note("/proc/self/task/*/syscall cannot be read: whether everything is asleep (stall) is not checked");
 	}

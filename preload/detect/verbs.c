@@ -34,6 +34,7 @@ uint32_t site_stack(struct thread *t, struct site site)
 static void forget_one(uint32_t id, void *arg)
 {
 	(void)arg;
+	semlock_gone(id);
 	order_forget(id);
 }
 
@@ -89,6 +90,7 @@ static uint32_t add_object(struct thread *t, uintptr_t addr, enum object_family 
 	if (on.found && addr < on.found->stack_objects)
 		on.found->stack_objects = addr;
 	if (old) {
+		semlock_gone(old);
 		order_forget(old);
 		if (!init && old >> OBJECT_FAMILY_SHIFT != (uint32_t)family)
 			wrong_type(t, old, site, NULL);
@@ -276,8 +278,8 @@ void wait_look(struct thread *t)
 	if (t->wait.nested)
 		return;
 	gate_shut();
-	if (t->wait.kind == WAIT_LOCK || t->wait.kind == WAIT_JOIN)
-		if (waitfor_ring(t, false) || waitfor_dead_owner(t)) {
+	if (t->wait.kind != WAIT_COND && t->wait.kind != WAIT_BARRIER)
+		if (waitfor_ring(t, false, RING_PROVEN) || waitfor_dead_owner(t)) {
 			gate_open();
 			return;
 		}
@@ -290,7 +292,7 @@ void wait_look_again(struct thread *t)
 	if (t->wait.reported || t->wait.nested)
 		return;
 	gate_shut();
-	if (!waitfor_ring(t, true) && !waitfor_dead_owner(t))
+	if (!waitfor_ring(t, true, RING_PROVEN) && !waitfor_dead_owner(t))
 		waitfor_stall(t, true);
 	gate_open();
 }
@@ -423,6 +425,10 @@ void thread_ending(struct thread *t)
 	for (uint32_t n = t->nr_held; n-- > 0;) {
 		const struct held *h = &t->held[n];
 		const struct object *o = object_by_id(h->lock);
+		if (h->family == FAMILY_SEM) { /* taken for good, which is nobody's fault: a signal */
+			semlock_not(h->lock);
+			continue;
+		}
 		/* A robust mutex is made for this; one that somebody else has unlocked since is not held any more. */
 		if (o->attrs & OBJECT_ROBUST || o->destroyed || h->family == FAMILY_ONCE ||
 		    (h->family == FAMILY_MUTEX && eyes.owner(FAMILY_MUTEX, h->addr) != t->tid))

@@ -5,6 +5,7 @@
 #include "detect/emit.h"
 
 #include <string.h>
+#include <time.h>
 
 #define MAX_OWNERS 64u /* readers looked at for one lock */
 
@@ -98,7 +99,7 @@ static bool find_mutex_waited(struct link *l, bool patient)
 }
 
 /* Everybody l waits for. */
-static void owners_of(struct link *l, struct owners *o, bool own, bool patient)
+static void owners_of(struct link *l, struct owners *o, bool own, bool patient, enum ring_trust trust)
 {
 	o->nr = 0;
 	o->self = l->t;
@@ -106,6 +107,12 @@ static void owners_of(struct link *l, struct owners *o, bool own, bool patient)
 		struct thread_info *info = thread_by_id(l->wait.target);
 		struct thread *u = info ? atomic_load(&info->live) : NULL;
 		if (u)
+			o->found[o->nr++] = u;
+		return;
+	}
+	if (l->wait.kind == WAIT_SEM) {
+		struct thread *u = trust == RING_ANY || semlock_proven(l->wait.lock) ? semlock_holder(l->wait.lock) : NULL;
+		if (u && u != l->t)
 			o->found[o->nr++] = u;
 		return;
 	}
@@ -135,9 +142,28 @@ static bool still_so(struct link *l, unsigned nr)
 			return false;
 		if (l[i].wait.kind == WAIT_JOIN)
 			continue;
+		if (l[i].wait.kind == WAIT_SEM && semlock_holder(l[i].wait.lock) != next->t)
+			return false;
 		bool owns = waitfor_owns(next->t, l[i].wait.lock, l[i].wait.addr, &next->hold_stack, &next->hold_key);
 		bool blocks = next->wait.kind == WAIT_LOCK && next->wait.lock == l[i].wait.lock;
 		if (!owns && !blocks)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Somebody outside the ring could post a semaphore, though nobody ever did: as long as the ring stands, wait for that, 1, 4, 16, 64
+ * and 256 ms. All of it is asleep but its last member, who is about to be.
+ */
+static bool stands(struct link *l, unsigned nr)
+{
+	bool sem = false;
+	for (unsigned i = 0; i < nr; i++)
+		sem |= l[i].wait.kind == WAIT_SEM;
+	for (uint64_t ms = 1; sem && ms <= 256; ms *= 4) {
+		struct timespec pause = { 0, (long)ms * 1000000 };
+		if (sys2(SYS_nanosleep, &pause, NULL) != 0 || !still_so(l, nr))
 			return false;
 	}
 	return true;
@@ -203,7 +229,7 @@ static void report_ring(struct link *l, unsigned nr)
 }
 
 /* Depth-first from t, following every owner, until t comes up again. */
-bool waitfor_ring(struct thread *t, bool patient)
+bool waitfor_ring(struct thread *t, bool patient, enum ring_trust trust)
 {
 	uint32_t room = 16, depth = 0;
 	bool found = false;
@@ -217,7 +243,7 @@ bool waitfor_ring(struct thread *t, bool patient)
 		return false;
 	/* Most waits end here: the owner is running. */
 	struct owners direct;
-	owners_of(&first, &direct, t->tls == &tls && first.wait.kind == WAIT_LOCK, patient);
+	owners_of(&first, &direct, t->tls == &tls && first.wait.kind == WAIT_LOCK, patient, trust);
 	bool deeper = false;
 	for (unsigned i = 0; i < direct.nr; i++)
 		deeper |= direct.found[i]->wait.seq & 1;
@@ -242,7 +268,7 @@ bool waitfor_ring(struct thread *t, bool patient)
 				break;
 			for (uint32_t i = 0; i < depth; i++)
 				ring[i] = path[i].link;
-			if (still_so(ring, depth)) {
+			if (still_so(ring, depth) && (trust == RING_ANY || ring_timed(ring, depth) || stands(ring, depth))) {
 				found = true;
 				report_ring(ring, depth);
 			}
@@ -264,7 +290,7 @@ bool waitfor_ring(struct thread *t, bool patient)
 		}
 		path[depth].link = l;
 		path[depth].at = 0;
-		owners_of(&path[depth].link, &path[depth].owners, false, patient);
+		owners_of(&path[depth].link, &path[depth].owners, false, patient, trust);
 		depth++;
 	}
 	arena_free(path);

@@ -11,9 +11,12 @@
 
 #include "detect/verbs.h"
 
+/* Semaphores in a ring: only such as are proven locks, or any, because everybody is asleep. */
+enum ring_trust { RING_PROVEN, RING_ANY };
+
 /* A ring through t's published wait. Reports it. `patient`: also look where no hook can (a condition waiter that was woken
  * and sleeps on its mutex), at the price of system calls. Returns true when one was found (reported now or before). */
-bool waitfor_ring(struct thread *t, bool patient);
+bool waitfor_ring(struct thread *t, bool patient, enum ring_trust trust);
 
 /* The lock t waits for belongs to a thread that is gone. Reports it. */
 bool waitfor_dead_owner(struct thread *t);

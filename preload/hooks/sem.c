@@ -1,4 +1,4 @@
-/* sem.c - POSIX semaphores: waits are seen, posts wake. */
+/* sem.c - POSIX semaphores: waits are seen, posts wake; those that start at 1 may be locks. */
 #include "hooks/interpose.h"
 
 #include <errno.h>
@@ -31,6 +31,20 @@ static void over(struct thread **t)
 		wait_end(*t);
 }
 
+/* Used as a lock, as far as is known (detect/semlock.h): the order counts before it blocks. */
+static bool want_lock(struct thread *t, sem_t *s, unsigned key, struct site site, struct taking *k)
+{
+	uint32_t id = object_find((uintptr_t)s, FAMILY_SEM);
+	if (semlock_role(id) != SEM_LOCK)
+		return false;
+	if (lock_held(t, (uintptr_t)s)) {
+		semlock_not(id); /* it wants from others what it took itself */
+		return false;
+	}
+	*k = lock_want(t, (uintptr_t)s, FAMILY_SEM, key, site);
+	return true;
+}
+
 static int take(sem_t *s, const struct limit *limit, struct site site, const char *call)
 {
 	struct thread *t = hook_thread();
@@ -44,15 +58,24 @@ static int take(sem_t *s, const struct limit *limit, struct site site, const cha
 	/* A cancellation point even when it need not wait; trywait is none (a loop of trywaits alone is never cancelled). */
 	if (!limit || limit->clock == LIMIT_DEFAULT) /* sem_clockwait is none while it need not wait (glibc 2.36) */
 		pthread_testcancel();
-	if (real_sem_trywait(s) == 0)
+	unsigned key = limit ? ORDER_TIMED : ORDER_BLOCK;
+	struct taking k;
+	bool lock = want_lock(t, s, key, site, &k);
+	if (real_sem_trywait(s) == 0) {
+		if (lock)
+			semlock_got(t, (uintptr_t)s, key, k, false);
 		return 0;
+	}
 	uint32_t id = object_here(t, (uintptr_t)s, FAMILY_SEM, site, false);
-	wait_publish(t, &(struct waiting){ .kind = WAIT_SEM, .family = FAMILY_SEM, .timed = limit != NULL, .lock = id,
-					   .addr = (uintptr_t)s, .stack = site_stack(t, site), .call = call });
+	wait_publish(t, &(struct waiting){ .kind = WAIT_SEM, .family = FAMILY_SEM, .key = key, .timed = limit != NULL, .lock = id,
+					   .addr = (uintptr_t)s, .stack = lock ? k.stack : site_stack(t, site), .call = call });
 	struct thread *waiting __attribute__((cleanup(over), unused)) = t;
-	errno = saved;
 	wait_look(t);
-	return real_wait(s, limit);
+	errno = saved;
+	int r = real_wait(s, limit);
+	if (r == 0 && lock && tls.gate == 0)
+		semlock_got(t, (uintptr_t)s, key, k, false);
+	return r;
 }
 
 INTERPOSE(int, sem_wait, (sem_t *s)) { return take(s, NULL, SITE(), "sem_wait"); }
@@ -74,7 +97,11 @@ INTERPOSE(int, sem_trywait, (sem_t *s))
 	struct thread *t = hook_thread();
 	if (t)
 		object_use_dead(t, (uintptr_t)s, FAMILY_SEM, SITE(), "sem_trywait");
-	return REAL(sem_trywait)(s);
+	int r = REAL(sem_trywait)(s);
+	struct taking k;
+	if (t && r == 0 && want_lock(t, s, ORDER_TRY, SITE(), &k))
+		semlock_got(t, (uintptr_t)s, ORDER_TRY, k, false);
+	return r;
 }
 
 /* Async-signal-safe: nothing is registered here. The record first: the semaphore may be gone once its waiter runs. */
@@ -82,9 +109,13 @@ INTERPOSE(int, sem_post, (sem_t *s))
 {
 	struct thread *t = hook_thread();
 	int r;
-	if (!t)
+	if (!t) {
+		if (tls.thread) /* a signal handler inside snarl: who holds it cannot be told now */
+			semlock_doubt((uintptr_t)s);
 		return REAL(sem_post)(s);
+	}
 	object_woken((uintptr_t)s, FAMILY_SEM);
+	semlock_posted(t, (uintptr_t)s, object_find((uintptr_t)s, FAMILY_SEM));
 	object_use_dead(t, (uintptr_t)s, FAMILY_SEM, SITE(), "sem_post");
 	r = REAL(sem_post)(s);
 	if (r != 0 && errno == EOVERFLOW) {
@@ -107,7 +138,7 @@ INTERPOSE(int, sem_init, (sem_t *s, int pshared, unsigned value))
 		object_init_called(t, (uintptr_t)s, FAMILY_SEM, SITE(), "sem_init");
 	int r = REAL(sem_init)(s, pshared, value);
 	if (t && r == 0)
-		object_here(t, (uintptr_t)s, FAMILY_SEM, SITE(), true);
+		semlock_born(object_here(t, (uintptr_t)s, FAMILY_SEM, SITE(), true), value, pshared);
 	return r;
 }
 
@@ -118,6 +149,8 @@ INTERPOSE(int, sem_destroy, (sem_t *s))
 		object_destroy_called(t, (uintptr_t)s, FAMILY_SEM, SITE(), "sem_destroy");
 	return REAL(sem_destroy)(s);
 }
+
+INTERPOSE(int, sem_getvalue, (sem_t *restrict s, int *restrict value)) { return REAL(sem_getvalue)(s, value); }
 
 /* A named semaphore: whoever knows the name can post. */
 INTERPOSE(sem_t *, sem_open, (const char *name, int flags, ...))
@@ -131,9 +164,17 @@ INTERPOSE(sem_t *, sem_open, (const char *name, int flags, ...))
 		value = va_arg(ap, unsigned);
 		va_end(ap);
 	}
-	if (hook_thread())
-		outside_seen(OUTSIDE_SHARED);
-	return REAL(sem_open)(name, flags, mode, value);
+	struct thread *t = hook_thread();
+	sem_t *s = REAL(sem_open)(name, flags, mode, value);
+	int saved = errno, now;
+	if (!t)
+		return s;
+	outside_seen(OUTSIDE_SHARED);
+	/* libc gives the same address for a name that is open already. */
+	if (s != SEM_FAILED && flags & O_CREAT && !object_find((uintptr_t)s, FAMILY_SEM) && REAL(sem_getvalue)(s, &now) == 0)
+		semlock_born(object_here(t, (uintptr_t)s, FAMILY_SEM, SITE(), true), value == 1 && now == 1, true);
+	errno = saved;
+	return s;
 }
 
 INTERPOSE(int, sem_close, (sem_t *s))
@@ -143,8 +184,6 @@ INTERPOSE(int, sem_close, (sem_t *s))
 		memory_gone(t, (uintptr_t)s, sizeof *s, (struct site){ 0, 0 }, "sem_close");
 	return REAL(sem_close)(s);
 }
-
-INTERPOSE(int, sem_getvalue, (sem_t *restrict s, int *restrict value)) { return REAL(sem_getvalue)(s, value); }
 
 static int sem_real_slow(sem_t *s) { return REAL(sem_wait)(s); }
 static int sem_real_timed_slow(sem_t *s, const struct timespec *at) { return REAL(sem_timedwait)(s, at); }

@@ -1,4 +1,4 @@
-/* EXPECT-LATER: lock-order:possible */
+/* EXPECT: lock-order:possible */
 /* Semaphores used as locks: each starts at 1 and is posted by who took it. */
 #include "basics.h"
 #include "invisible.h"
