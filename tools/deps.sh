@@ -2,7 +2,7 @@
 # Makes sure the packages for the named purposes are there: deps.sh [build] [test] [demo].
 # As root with apt it installs what is missing, printing the command first; otherwise it prints the command and stops.
 build='gcc:gcc make:make pkg-config:pkg-config uthash-dev:/usr/include/uthash.h libdw-dev:pc=libdw libelf-dev:pc=libelf
-libjansson-dev:pc=jansson libiberty-dev:lib=libiberty.a libunwind8:lib=libunwind.so.8 libc6-dev:/usr/include/pthread.h'
+libjansson-dev:pc=jansson libiberty-dev:lib=libiberty.a libunwind8:lib=libunwind.so.8 libzydis-dev:/usr/include/Zydis/Zydis.h libc6-dev:/usr/include/pthread.h'
 test='clang:clang g++:g++ libcmocka-dev:pc=cmocka libunwind-dev:pc=libunwind graphviz:dot binutils:objdump file:file
 jq:jq python3:python3 perl:perl git:git xz-utils:xz pigz:pigz pbzip2:pbzip2 zstd:zstd sqlite3:sqlite3 gdb:gdb
 memcached:memcached redis-server:redis-server redis-tools:redis-cli strace:strace procps:ps'

@@ -1,0 +1,46 @@
+/*
+ * site.h - What the emitted code hands to the engine: one record for each watched instruction.
+ *
+ * The records lie in the module's arena beside the code; a stub passes the address of its own in %rsi and the address
+ * of the operand in %rdi (SITE_REP without an operand of its own: the program's %rdi, as it is).
+ */
+#ifndef SNARL_WATCH_SITE_H
+#define SNARL_WATCH_SITE_H
+
+#include "base/compiler.h"
+
+enum site_flag {
+	SITE_WRITE = 1,         /* writes; not set: reads only. A read-modify-write is a write. */
+	SITE_SYNC = 2,          /* `lock`ed or xchg with memory */
+	SITE_REP = 4,           /* the entry works out the extent itself, see enum site_string */
+	SITE_NORETURNVALUE = 8, /* SITE_SYNC whose result and flags nobody looks at: it releases, it does not acquire */
+	SITE_STORE_ONLY = 16,   /* SITE_SYNC: an xchg, which always stores and never looks at what was there */
+	SITE_HOISTED = 32,      /* the check stands before instructions that precede it in the program */
+};
+
+struct watch_site {
+	uintptr_t pc;   /* of the instruction in the program */
+	uint8_t size;   /* bytes of the access; 0 with SITE_REP */
+	uint8_t flags;  /* enum site_flag */
+	uint16_t op;    /* SITE_REP: SITE_STRING(...) */
+	uint32_t check; /* offset in the arena of the first instruction of the check */
+};
+_Static_assert(sizeof(struct watch_site) == 16, "an array of these is read by emitted code's callees");
+
+/* A fault between [check, resume) is the plane's: go on at stub. With SITE_SYNC and SITE_REP check and stub are the
+ * same. */
+struct watch_way {
+	uint32_t stub;   /* offset in the arena: calls the entry, then jumps to resume */
+	uint32_t resume; /* offset in the arena */
+};
+
+/* op of a SITE_REP: which string instruction, bytes of one element, prefix. */
+enum site_string { STRING_MOVS = 1, STRING_STOS, STRING_LODS, STRING_CMPS, STRING_SCAS };
+enum site_repeat { REPEAT_NONE, REPEAT_RCX, REPEAT_WHILE_EQUAL, REPEAT_WHILE_NOT_EQUAL };
+
+#define SITE_STRING(what, width, repeat) ((uint16_t)((what) | (width) << 4 | (repeat) << 8))
+#define SITE_STRING_WHAT(op)             ((op)&15)
+#define SITE_STRING_WIDTH(op)            ((op) >> 4 & 15)
+#define SITE_STRING_REPEAT(op)           ((op) >> 8 & 3)
+
+#endif
