@@ -20,6 +20,7 @@ enum spin_rank {
 	RANK_SEGMENT, /* detect/segment: create/join events */
 	RANK_LOCKS,   /* core/lock: registry */
 	RANK_MODULE,  /* core/module: list of modules */
+	RANK_RACE,    /* detect/clock, shadow, lockset: tables */
 	RANK_BORROW,  /* core/borrow: the one call into libunwind */
 	RANK_DEPOT,   /* core/depot: interned stacks */
 	RANK_EMIT,    /* detect/emit: what has been written already */

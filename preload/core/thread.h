@@ -48,6 +48,7 @@ struct wait {
 };
 
 struct order_entry;
+struct race_thread;
 
 struct thread {
 	/* hot: one cache line */
@@ -63,6 +64,8 @@ struct thread {
 		struct order_entry *entry;
 		uint32_t mask, misses;
 	} order_; /* layout of struct order_cache, asserted in detect/verbs.c */
+
+	struct race_thread *race; /* detect/race.h; NULL: races are off */
 
 	struct wait wait;
 	struct thread_info *info;

@@ -11,6 +11,7 @@
 #include "core/object.h"
 #include "core/thread.h"
 #include "detect/order.h"
+#include "detect/race.h"
 #include "detect/semlock.h"
 
 /* What only the hooks can read out of an object of the program. */

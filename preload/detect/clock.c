@@ -1,0 +1,220 @@
+/*
+ * clock.c - Vector clocks over slots that are used again.
+ *
+ * A slot's clock never goes back: the next thread in it goes on from where the last one ended. If the new thread comes after
+ * the end of the old one (it was joined, and the joiner is among its causes) all that the old one did is ordered before
+ * everything the new one does, and the two may be one line of the vector without anything being lost. Such a slot is
+ * preferred. Slots of threads nobody joined are used again only when many lie idle, the longest idle first: then others
+ * that hear of the new thread seem to have heard of the old one too, which can hide a race with a thread that is long gone,
+ * and never makes one up.
+ */
+#include "detect/race_inside.h"
+
+#include "base/arena.h"
+#include "base/spin.h"
+
+#define IDLE_ENOUGH 64u
+
+struct term {
+	uint32_t from, thread; /* the clock it began with, its id */
+};
+
+struct slot {
+	struct race_thread *rt;
+	struct term *term; /* newest last */
+	uint32_t nr_terms, room;
+	uint32_t final; /* of the last thread that ended */
+	uint32_t idle_since; /* 0: taken */
+};
+
+__thread struct race_tls race_tls __attribute__((tls_model("initial-exec"))) = { .write_tag = ~0ull };
+
+static struct spin lock = SPIN_INIT(RANK_RACE);
+static struct slot slots[RACE_SLOTS];
+static _Atomic uint32_t width = 1;
+static uint32_t nr_idle, endings;
+
+uint32_t clock_width(void) { return atomic_load_explicit(&width, memory_order_acquire); }
+
+struct race_thread *clock_slot(uint32_t slot) { return slot < clock_width() ? slots[slot].rt : NULL; }
+
+uint32_t clock_owner(uint32_t slot, uint32_t clock)
+{
+	uint32_t id = 0;
+	spin_lock(&lock);
+	if (slot < width)
+		for (uint32_t i = slots[slot].nr_terms; i-- > 0 && !id;)
+			if (slots[slot].term[i].from <= clock)
+				id = slots[slot].term[i].thread;
+	spin_unlock(&lock);
+	return id;
+}
+
+void race_tag_step(struct race_thread *rt)
+{
+	/* xorshift64; another tag than the present one. */
+	uint64_t x = rt->random, now = race_tls.write_tag >> 1 & 127;
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	rt->random = x;
+	uint64_t tag = 1 + (x >> 32) % (RACE_TAGS - 1);
+	if (tag >= now)
+		tag++;
+	if (tag > RACE_TAGS) /* there was none before */
+		tag = 1;
+	race_tls.write_tag = (tag << 1 | 1) * 0x0101010101010101ull;
+}
+
+uint32_t clock_release(struct race_thread *rt)
+{
+	uint32_t clock = race_clock(rt);
+	if (!rt->nonempty)
+		return clock - 1;
+	if (unlikely(clock >= UINT32_MAX - 1)) {
+		race_stop("a thread's clock has run out");
+		return clock;
+	}
+	rt->nonempty = false;
+	rt->epoch += 1ull << 32;
+	rt->vc[rt->slot] = clock + 1;
+	race_tag_step(rt);
+	return clock;
+}
+
+static bool note_term(struct slot *s, uint32_t from, uint32_t thread)
+{
+	if (s->nr_terms == s->room) {
+		uint32_t more = s->room ? 2 * s->room : 4;
+		struct term *bigger = arena_realloc(s->term, more * sizeof *bigger);
+		if (!bigger)
+			return false;
+		s->term = bigger;
+		s->room = more;
+	}
+	s->term[s->nr_terms++] = (struct term){ from, thread };
+	return true;
+}
+
+/* A slot for a thread that knows what vc says. 0: none left. */
+static uint32_t choose_locked(const uint32_t *vc)
+{
+	uint32_t oldest = 0;
+	for (uint32_t i = 1; nr_idle && i < width; i++) {
+		if (!slots[i].idle_since)
+			continue;
+		if (vc[i] >= slots[i].final)
+			return i;
+		if (!oldest || slots[i].idle_since < slots[oldest].idle_since)
+			oldest = i;
+	}
+	if (oldest && (nr_idle > IDLE_ENOUGH || width == RACE_SLOTS))
+		return oldest;
+	if (width == RACE_SLOTS)
+		return 0;
+	if (!slots[width].rt)
+		slots[width].rt = arena_map(sizeof *slots[width].rt);
+	if (!slots[width].rt)
+		return oldest;
+	/* Its memory is ready before anybody counts it. */
+	slots[width].idle_since = 1;
+	nr_idle++;
+	atomic_store_explicit(&width, width + 1, memory_order_release);
+	return width - 1;
+}
+
+void race_thread_started(struct thread *t)
+{
+	static uint32_t unknown[RACE_SLOTS];
+	if (!race_on || race_stopped)
+		return;
+	/* What the creator knew. Taken in a slot chosen for it, so once to choose and once to keep. */
+	uint32_t *vc = arena_malloc(sizeof unknown);
+	if (!vc) {
+		race_stop("no memory for a thread's clock");
+		return;
+	}
+	for (uint32_t i = 0; i < RACE_SLOTS; i++)
+		vc[i] = 0;
+	sync_take(KEY_START(t->id), vc);
+	sync_drop(KEY_START(t->id));
+	spin_lock(&lock);
+	uint32_t i = choose_locked(vc);
+	struct slot *s = &slots[i];
+	uint32_t birth = i ? s->final + 1 : 0;
+	if (i && note_term(s, birth, t->id)) {
+		s->idle_since = 0;
+		nr_idle--;
+	} else {
+		i = 0;
+	}
+	spin_unlock(&lock);
+	if (!i) {
+		arena_free(vc);
+		race_stop("more threads at once than there are clocks");
+		return;
+	}
+	struct race_thread *rt = s->rt;
+	for (uint32_t n = 0; n < RACE_SLOTS; n++)
+		rt->vc[n] = vc[n];
+	arena_free(vc);
+	/* Nothing of the old thread's is the new one's, unless it comes after it. */
+	rt->birth = rt->vc[i] >= s->final ? 0 : birth;
+	rt->vc[i] = birth;
+	rt->epoch = (uint64_t)birth << 32 | (uint64_t)i << 20;
+	rt->slot = i;
+	rt->pending = 0;
+	rt->set = RACE_NO_SET;
+	rt->nonempty = true;
+	rt->ignoring = false;
+	rt->ignore_depth = 0;
+	rt->thread = t->id;
+	rt->random = (t->id + 1) * 0x9e3779b97f4a7c15ull ^ (uintptr_t)rt;
+	race_tls.write_tag = 0;
+	race_tag_step(rt);
+	t->race = rt;
+}
+
+void race_thread_ended(struct thread *t)
+{
+	struct race_thread *rt = t->race;
+	if (!rt)
+		return;
+	if (!race_stopped)
+		sync_send(t, KEY_END(t->id));
+	race_tls.write_tag = ~0ull;
+	t->race = NULL;
+	spin_lock(&lock);
+	struct slot *s = &slots[rt->slot];
+	s->final = race_clock(rt) - !rt->nonempty;
+	s->idle_since = ++endings;
+	nr_idle++;
+	spin_unlock(&lock);
+}
+
+void race_thread_created(struct thread *t, uint32_t child)
+{
+	if (t->race)
+		sync_send(t, KEY_START(child));
+}
+
+void race_thread_unborn(uint32_t child) { sync_drop(KEY_START(child)); }
+
+void race_thread_joined(struct thread *t, uint32_t child)
+{
+	if (t->race)
+		sync_recv(t, KEY_END(child));
+	sync_drop(KEY_END(child));
+}
+
+void clock_fork_child(void)
+{
+	spin_reset(&lock);
+	for (uint32_t i = 1; i < width; i++) {
+		slots[i].final = 0;
+		slots[i].nr_terms = 0;
+		slots[i].idle_since = 1;
+	}
+	nr_idle = width - 1;
+	endings = 1;
+}

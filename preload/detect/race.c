@@ -1,0 +1,295 @@
+/*
+ * race.c - The rule: FastTrack on bytes, with room for three accesses in a granule.
+ *
+ * A new access is checked against each kept one that shares a byte with it, is another thread's, and of which one at least
+ * writes: unless its epoch is known to this thread, the two are in no order, a race. Then it is kept itself, in place of what
+ * it makes superfluous: whoever is in no order with that one is in no order with this one either. When there is no room a read
+ * is let go rather than a write, another thread's rather than one's own.
+ *
+ * Granules with a synchronisation location carry a record of slot 0 whose mask says which bytes.
+ */
+#include "detect/race_inside.h"
+
+#include "core/thread.h"
+
+bool race_on;
+const char *_Atomic race_stopped;
+struct race_engine race_engine;
+static void (*found_race)(struct thread *, const struct race_report *);
+
+bool race_start(const struct race_engine *engine, void (*found)(struct thread *, const struct race_report *))
+{
+	if (engine)
+		race_engine = *engine;
+	found_race = found;
+	race_on = shadow_start() && sync_start();
+	return race_on;
+}
+
+void race_stop(const char *why)
+{
+	const char *none = NULL;
+	atomic_compare_exchange_strong(&race_stopped, &none, why);
+}
+
+HOT uint32_t slot_of(uint64_t r) { return (uint32_t)(r >> 20) & 0xfff; }
+HOT bool is_sync(uint64_t r) { return r && !slot_of(r); }
+
+struct access {
+	struct thread *t;
+	struct race_thread *rt;
+	uint64_t record; /* but for its mask and context */
+	uint32_t context, stack;
+	bool write;
+};
+
+static void report(const struct access *a, uintptr_t addr, uint64_t mask, uint64_t r, uint64_t contexts, unsigned i)
+{
+	uint32_t low = (uint32_t)(contexts >> 21 * i & CONTEXT_LOW), context = low | (uint32_t)(r & 31) << 21;
+	unsigned mine = (unsigned)(mask >> RECORD_SHIFT) & 255, theirs = (unsigned)(r >> RECORD_SHIFT) & 255;
+	struct race_report x = {
+		.now = { .thread = a->t->id, .stack = a->stack, .set = a->rt->set, .write = a->write },
+		.before = { .thread = clock_owner(slot_of(r), (uint32_t)(r >> 32)), .write = (r & RECORD_WRITE) != 0 },
+	};
+	if (context_bits(context) == (r & RECORD_CONTEXT)) /* else its halves are of two accesses */
+		race_context_parts(context, &x.before.stack, &x.before.set);
+	if (x.now.set == RACE_NO_SET)
+		x.now.set = 0;
+	x.now.addr = (addr & ~7ul) + (unsigned)__builtin_ctz(mine);
+	x.now.bytes = (uint8_t)__builtin_popcount(mine);
+	x.before.addr = (addr & ~7ul) + (unsigned)__builtin_ctz(theirs);
+	x.before.bytes = (uint8_t)__builtin_popcount(theirs);
+	if (found_race)
+		found_race(a->t, &x);
+}
+
+/* Which to give up for a new one: reads before writes, others' before one's own, any of those left. */
+static unsigned victim(const uint64_t *r, struct race_thread *rt)
+{
+	unsigned best = GRANULE_RECORDS, score = 0;
+	for (unsigned i = 0; i < GRANULE_RECORDS; i++) {
+		if (is_sync(r[i]))
+			continue;
+		unsigned s = 1 + (r[i] & RECORD_WRITE ? 0 : 4) + (slot_of(r[i]) != rt->slot ? 2 : 0);
+		if (s > score || (s == score && (race_clock(rt) + i) & 1)) {
+			score = s;
+			best = i;
+		}
+	}
+	return best;
+}
+
+/* One granule. keep: record the access, not only check it. False: a synchronisation location is among its bytes. */
+static bool rule(const struct access *a, struct granule *g, uintptr_t addr, uint64_t mask, bool keep)
+{
+	struct race_thread *rt = a->rt;
+	uint64_t r[GRANULE_RECORDS], mine = a->record;
+	uint64_t contexts = atomic_load_explicit(&g->contexts, memory_order_relaxed);
+	unsigned put = GRANULE_RECORDS, empty = GRANULE_RECORDS;
+	bool covered = false;
+	for (unsigned i = 0; i < GRANULE_RECORDS; i++) {
+		r[i] = atomic_load_explicit(&g->record[i], memory_order_relaxed);
+		if (is_sync(r[i]) && r[i] & mask)
+			return false;
+	}
+	for (unsigned i = GRANULE_RECORDS; i-- > 0;) {
+		if (!r[i]) {
+			empty = i;
+			continue;
+		}
+		if (!(r[i] & mask))
+			continue;
+		bool other = slot_of(r[i]) != rt->slot || r[i] >> 32 < rt->birth;
+		bool known = !other || rt->vc[slot_of(r[i])] >= r[i] >> 32;
+		bool writes = (r[i] & RECORD_WRITE) != 0;
+		if (!known && (a->write || writes)) {
+			report(a, addr, mask & r[i], r[i], contexts, i);
+			known = true; /* said; from now on the newer one speaks for both */
+		}
+		if (!other && writes && !a->write) {
+			covered |= !((r[i] ^ mine) >> 32) && !(mask & ~r[i]);
+			continue;
+		}
+		if (!known || (writes && !a->write))
+			continue;
+		if (!(r[i] & RECORD_MASK & ~mask)) {
+			if (put < GRANULE_RECORDS && keep)
+				atomic_store_explicit(&g->record[put], r[put] = 0, memory_order_relaxed);
+			put = i;
+		} else if (keep) {
+			atomic_store_explicit(&g->record[i], r[i] & ~mask, memory_order_relaxed);
+		}
+	}
+	if (!keep || covered)
+		return true;
+	if (put == GRANULE_RECORDS)
+		put = empty;
+	if (put == GRANULE_RECORDS)
+		put = victim(r, rt);
+	granule_put(g, put, mine | mask, a->context);
+	return true;
+}
+
+/* What was released to a place we have read from since the last look. */
+static void catch_up(struct thread *t)
+{
+	uintptr_t key = t->race->pending & ~1ul;
+	if (key) {
+		t->race->pending &= 1;
+		sync_recv(t, key);
+	}
+}
+
+/* Bytes of one granule that are synchronisation locations: plain loads acquire, plain stores release. */
+static void plain_sync(struct thread *t, uintptr_t addr, bool write)
+{
+	if (write) {
+		sync_send(t, KEY_ATOMIC(addr));
+	} else {
+		sync_recv(t, KEY_ATOMIC(addr));
+		t->race->pending = KEY_ATOMIC(addr) | (t->race->pending & 1);
+	}
+}
+
+static struct access access_of(struct thread *t, bool write, uint32_t stack)
+{
+	struct access a = { .t = t, .rt = t->race, .write = write, .stack = stack };
+	a.context = race_context_slow(t, stack);
+	a.record = a.rt->epoch | (write ? RECORD_WRITE : 0);
+	return a;
+}
+
+static uint64_t mask_of(uintptr_t addr, uintptr_t stop) { return (uint64_t)((0xffu >> (8 - (stop - addr))) << (addr & 7)) << RECORD_SHIFT; }
+
+bool access_seen(struct thread *t, uintptr_t addr, size_t bytes, bool write, uint32_t stack)
+{
+	struct race_thread *rt = t->race;
+	uintptr_t end = addr + bytes;
+	bool tag = true;
+	if (unlikely(!rt || race_stopped || rt->pending & 1 || end < addr || end >> 47))
+		return false;
+	catch_up(t);
+	struct access a = access_of(t, write, stack);
+	while (addr < end) {
+		uintptr_t stop = (addr | 7) + 1 < end ? (addr | 7) + 1 : end;
+		struct granule *g = shadow_get(addr);
+		if (!g)
+			return false;
+		if (rule(&a, g, addr, mask_of(addr, stop), true)) {
+			rt->nonempty = true;
+		} else {
+			tag = false;
+			catch_up(t);
+			plain_sync(t, addr, write);
+			a.record = rt->epoch | (write ? RECORD_WRITE : 0);
+		}
+		addr = stop;
+	}
+	return tag;
+}
+
+/*
+ * Bytes become a synchronisation location. What plain stores have been there may have been releases, of all their thread had
+ * done: unless already ordered, everything the thread has done by now counts as released.
+ */
+static void make_sync(struct granule *g, uintptr_t addr, uint64_t mask, struct race_thread *rt)
+{
+	unsigned put = GRANULE_RECORDS, empty = GRANULE_RECORDS;
+	uint64_t r[GRANULE_RECORDS];
+	for (unsigned i = GRANULE_RECORDS; i-- > 0;) {
+		r[i] = atomic_load_explicit(&g->record[i], memory_order_relaxed);
+		if (is_sync(r[i])) {
+			put = i;
+			if (!(mask & ~r[i]))
+				return;
+		} else if (!r[i]) {
+			empty = i;
+		} else if (r[i] & mask) {
+			struct race_thread *from = clock_slot(slot_of(r[i]));
+			if (r[i] & RECORD_WRITE && from && rt->vc[slot_of(r[i])] < r[i] >> 32)
+				sync_lend(KEY_ATOMIC(addr), from);
+			uint64_t left = r[i] & RECORD_MASK & ~mask ? r[i] & ~mask : 0;
+			atomic_store_explicit(&g->record[i], r[i] = left, memory_order_relaxed);
+			if (!left)
+				empty = i;
+		}
+	}
+	uint64_t all = mask | (put < GRANULE_RECORDS ? r[put] & RECORD_MASK : 0);
+	if (put == GRANULE_RECORDS)
+		put = empty;
+	if (put == GRANULE_RECORDS)
+		put = victim(r, rt);
+	atomic_store_explicit(&g->record[put], 1ull << 32 | all, memory_order_relaxed);
+	if (race_engine.forget_all)
+		race_engine.forget_all(addr, (size_t)__builtin_popcountll(mask));
+}
+
+void access_sync(struct thread *t, uintptr_t addr, unsigned bytes, bool acquires, uint32_t stack)
+{
+	uintptr_t end = addr + bytes;
+	struct race_thread *rt = t->race;
+	(void)stack;
+	if (unlikely(!rt || race_stopped || end < addr || end >> 47))
+		return;
+	catch_up(t);
+	while (addr < end) {
+		uintptr_t stop = (addr | 7) + 1 < end ? (addr | 7) + 1 : end;
+		struct granule *g = shadow_get(addr);
+		if (!g)
+			return;
+		make_sync(g, addr, mask_of(addr, stop), rt);
+		if (acquires) {
+			catch_up(t);
+			sync_recv(t, KEY_ATOMIC(addr));
+			rt->pending = KEY_ATOMIC(addr) | (rt->pending & 1);
+		}
+		sync_send(t, KEY_ATOMIC(addr));
+		addr = stop;
+	}
+}
+
+void mem_fresh(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
+{
+	(void)stack;
+	if (!t->race || race_stopped || !bytes)
+		return;
+	shadow_wipe(addr, bytes);
+	if (race_engine.forget)
+		race_engine.forget(t, addr, bytes);
+}
+
+void mem_gone(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
+{
+	uintptr_t at = addr, end = addr + bytes;
+	if (!t->race || race_stopped || end < addr || end >> 47)
+		return;
+	catch_up(t);
+	struct access a = access_of(t, true, stack);
+	while (at < end) {
+		struct granule *g = shadow_granule(at);
+		uintptr_t region = shadow_region_end(at) < end ? shadow_region_end(at) : end;
+		for (; g && at < region; g++) {
+			uintptr_t stop = (at | 7) + 1 < region ? (at | 7) + 1 : region;
+			if (g->record[0] | g->record[1] | g->record[2])
+				rule(&a, g, at, mask_of(at, stop), false);
+			at = stop;
+		}
+		at = region;
+	}
+	shadow_wipe(addr, bytes);
+	if (race_engine.forget)
+		race_engine.forget(t, addr, bytes);
+}
+
+void race_fork_child(struct thread *self)
+{
+	if (!race_on)
+		return;
+	/* The shadow is empty already. */
+	sync_fork_child();
+	clock_fork_child();
+	if (self) {
+		self->race = NULL;
+		race_thread_started(self);
+	}
+}

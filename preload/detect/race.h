@@ -1,0 +1,232 @@
+/*
+ * race.h - Data races: who accessed which bytes last, and what is ordered before what.
+ *
+ * Happens-before by vector clocks over reusable thread slots (clock.c, sync.c); the last accesses of each 8-byte granule in a
+ * shadow (shadow.c); the rule of FastTrack, byte exact (race.c). Whatever is lost here for want of room loses races; nothing
+ * that is kept is ever untrue, so nothing is invented.
+ *
+ * A granule keeps three accesses of any kind, 32 bytes in all, updated by plain stores of whole words: threads that meet there
+ * may lose a record of each other's, but a record is one word, so it is never mixed. The id of its stack is split over that
+ * word and one that the three share; six bits of check tell when the halves do not belong together (then the stack is unknown).
+ */
+#ifndef SNARL_DETECT_RACE_H
+#define SNARL_DETECT_RACE_H
+
+#include "base/compiler.h"
+
+#include <stdatomic.h>
+
+struct thread;
+
+/* ---- what emitted code looks at ------------------------------------------------------------------------------------- */
+
+struct race_tls {
+	uint64_t write_tag; /* (tag << 1 | 1) in all bytes; ~0 at first: equal to no plane byte ever, so an unknown thread misses */
+	uint64_t save[8];   /* scratch of emitted code */
+};
+extern __thread struct race_tls race_tls __attribute__((tls_model("initial-exec")));
+#define RACE_TAGS 126u /* 1..126; a plane byte is tag << 1 | wrote, 0 never touched */
+
+extern bool race_on; /* set once at start, before there is a second thread */
+
+/* ---- a thread's clock ------------------------------------------------------------------------------------------------- */
+
+#define RACE_SLOTS    4096u /* slot 0 is nobody's: it marks synchronisation locations */
+#define RACE_CONTEXTS 256u
+#define RACE_NO_SET   UINT32_MAX /* locks held: not looked up since they changed */
+
+struct race_context {
+	uint64_t key; /* set << 32 | stack */
+	uint32_t id, unused;
+};
+
+struct race_thread {
+	uint64_t epoch;    /* clock << 32 | slot << 20: a record of this thread's, but for mask, kind and context */
+	uintptr_t pending; /* acquired from before its value was read: once more at the next event; 0 none */
+	uint32_t birth;    /* clock of the first epoch; earlier ones of this slot were another thread's */
+	uint32_t slot;
+	uint32_t set;   /* interned set of the locks held, 0 none, RACE_NO_SET not known */
+	bool nonempty;  /* something to tell since the last release: an access, or news from others */
+	bool ignoring;  /* between AnnotateIgnore...Begin and End */
+	uint32_t ignore_depth, thread;
+	uint64_t random;
+	struct race_context context[RACE_CONTEXTS];
+	uint32_t vc[RACE_SLOTS]; /* vc[slot]: own clock */
+};
+
+HOT uint32_t race_clock(const struct race_thread *rt) { return (uint32_t)(rt->epoch >> 32); }
+
+/* ---- shadow --------------------------------------------------------------------------------------------------------- */
+
+#define GRANULE_RECORDS 3u
+
+/*
+ * record: clock 63..32 | slot 31..20 | bytes 19..12 | write 11 | check 10..5 | context 25..21 in 4..0; 0 none.
+ * contexts: bits 20..0 of the context of record i at 21 * i. A context is a stack id, or with RACE_PAIR a pair of stack and locks.
+ */
+struct granule {
+	_Atomic uint64_t record[GRANULE_RECORDS];
+	_Atomic uint64_t contexts;
+};
+_Static_assert(sizeof(struct granule) == 32, "four times the program's memory, where it is touched");
+
+#define RECORD_SLOT    0xfff00000ull
+#define RECORD_MASK    0xff000ull
+#define RECORD_SHIFT   12
+#define RECORD_WRITE   0x800ull
+#define RECORD_CONTEXT 0x7ffull
+#define CONTEXT_LOW    0x1fffffull
+#define RACE_PAIR      (1u << 25)
+#define RACE_MAX_STACK (RACE_PAIR - 1)
+
+#define REGION_BITS 26
+#define REGION_DIR  (1ull << (47 - REGION_BITS))
+
+extern char *_Atomic *shadow_dir;
+
+HOT struct granule *shadow_granule(uintptr_t addr)
+{
+	if (unlikely(addr >> 47))
+		return NULL;
+	char *region = atomic_load_explicit(&shadow_dir[addr >> REGION_BITS], memory_order_relaxed);
+	return likely(region != NULL) ? (struct granule *)(void *)(region + ((addr & ((1ul << REGION_BITS) - 1)) >> 3) * sizeof(struct granule))
+				      : NULL;
+}
+
+/* The part of a context that the record itself keeps, with the check of the other part. */
+HOT uint64_t context_bits(uint32_t context)
+{
+	uint32_t low = context & (uint32_t)CONTEXT_LOW;
+	return (uint64_t)((low ^ low >> 6 ^ low >> 12 ^ low >> 18) & 63) << 5 | context >> 21;
+}
+
+HOT void granule_put(struct granule *g, unsigned i, uint64_t record, uint32_t context)
+{
+	uint64_t all = atomic_load_explicit(&g->contexts, memory_order_relaxed);
+	uint64_t now = (all & ~(CONTEXT_LOW << 21 * i)) | (uint64_t)(context & CONTEXT_LOW) << 21 * i;
+	if (now != all)
+		atomic_store_explicit(&g->contexts, now, memory_order_relaxed);
+	atomic_store_explicit(&g->record[i], record | context_bits(context), memory_order_relaxed);
+}
+
+/* The context of these locks and this stack; false: ask the slow half. */
+HOT bool race_context_known(const struct race_thread *rt, uint32_t stack, uint32_t *context)
+{
+	*context = stack;
+	if (likely(rt->set == 0))
+		return stack <= RACE_MAX_STACK;
+	const struct race_context *c = &rt->context[(stack ^ rt->set * 31) % RACE_CONTEXTS];
+	*context = c->id;
+	return c->key == ((uint64_t)rt->set << 32 | stack);
+}
+
+/*
+ * An access to bytes nobody else has accessed. True: recorded, tag it. False: nothing is known yet, call access_seen.
+ * Inline, no call, general registers only, no lock: may run in a leaf that preserves every register.
+ * budget: 4 ns beside the cache misses.
+ */
+HOT bool access_fast(struct race_thread *rt, uintptr_t addr, unsigned bytes, bool write, uint32_t stack)
+{
+	unsigned off = addr & 7;
+	uint32_t context;
+	struct granule *g = shadow_granule(addr);
+	if (unlikely(off + bytes > 8 || !g || rt->pending || !race_context_known(rt, stack, &context)))
+		return false;
+	uint64_t mine = rt->epoch, mask = (uint64_t)(((1u << bytes) - 1) << off) << RECORD_SHIFT;
+	uint64_t r[GRANULE_RECORDS];
+	unsigned put = GRANULE_RECORDS, empty = GRANULE_RECORDS;
+	for (unsigned i = GRANULE_RECORDS; i-- > 0;) {
+		r[i] = atomic_load_explicit(&g->record[i], memory_order_relaxed);
+		if (r[i] == 0) {
+			empty = i;
+			continue;
+		}
+		if ((r[i] ^ mine) & RECORD_SLOT || r[i] >> 32 < rt->birth)
+			return false;
+		if (!write && r[i] & RECORD_WRITE) {
+			if (!((r[i] ^ mine) >> 32) && !(mask & ~r[i]))
+				return true; /* my write in this epoch covers it */
+		} else if (!(r[i] & RECORD_MASK & ~mask)) {
+			put = i;
+		}
+	}
+	if (put == GRANULE_RECORDS)
+		put = empty;
+	if (unlikely(put == GRANULE_RECORDS))
+		return false;
+	/* What this one supersedes: the same bytes, unless it is a read and that was a write. */
+	for (unsigned i = 0; i < GRANULE_RECORDS; i++)
+		if (i != put && r[i] & mask && (write || !(r[i] & RECORD_WRITE)))
+			atomic_store_explicit(&g->record[i], r[i] & RECORD_MASK & ~mask ? r[i] & ~mask : 0, memory_order_relaxed);
+	granule_put(g, put, mine | mask | (write ? RECORD_WRITE : 0), context);
+	rt->nonempty = true;
+	return true;
+}
+
+/* ---- the rule ------------------------------------------------------------------------------------------------------- */
+
+struct race_engine {
+	void (*forget)(struct thread *, uintptr_t addr, size_t bytes); /* zeroes this thread's plane there */
+	void (*forget_all)(uintptr_t addr, size_t bytes);              /* zeroes it in all planes */
+};
+
+struct race_side {
+	uint32_t thread; /* id */
+	uint32_t stack, set;
+	uintptr_t addr;
+	uint8_t bytes;
+	bool write;
+};
+
+/* Two accesses of the same bytes in no order: `now` is being made, `before` was recorded. */
+struct race_report {
+	struct race_side now, before;
+};
+
+/* Turns it on. What is found goes to found (gate shut; several threads at once). engine may be NULL; its members too. False: out of memory. */
+bool race_start(const struct race_engine *engine, void (*found)(struct thread *, const struct race_report *));
+/* Out of memory or clocks: no more races are looked for; said once. Called from anywhere. */
+void race_stop(const char *why);
+extern const char *_Atomic race_stopped;
+
+/*
+ * The whole rule; any length. Call with the gate shut. True: recorded, tag the bytes; false: they must not be tagged
+ * (a synchronisation location is among them, or races are off).
+ */
+bool access_seen(struct thread *t, uintptr_t addr, size_t bytes, bool write, uint32_t stack);
+
+/*
+ * A machine-code atomic is about to be executed: addr becomes a synchronisation location, its bytes are forgotten in all planes.
+ * Releases at once; acquires now and, because the value is read later than now, once more at the thread's next event.
+ * Gate shut. Never tag its bytes.
+ */
+void access_sync(struct thread *t, uintptr_t addr, unsigned bytes, bool acquires, uint32_t stack);
+
+/* Memory is the program's from now on (after malloc, mmap): starts clean. Gate shut. */
+void mem_fresh(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack);
+/* It is about to be given back (before free, munmap): a write to all of it, then forgotten. Gate shut. */
+void mem_gone(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack);
+
+/* ---- order ---------------------------------------------------------------------------------------------------------- */
+
+/* Release to, acquire from whatever is at this address (or has this key). Gate shut. cost: 15 to 40 ns and one step for each thread slot. */
+void sync_send(struct thread *t, uintptr_t key);
+void sync_recv(struct thread *t, uintptr_t key);
+
+/* In the creator, before the thread exists; in the new thread, before its first access; in the ending one, after its last. Gate shut. */
+void race_thread_created(struct thread *t, uint32_t child);
+void race_thread_unborn(uint32_t child);
+/* Sets t->race; leaves it NULL when out of memory. */
+void race_thread_started(struct thread *t);
+void race_thread_ended(struct thread *t);
+void race_thread_joined(struct thread *t, uint32_t child);
+/* A forked child: nothing has happened yet, and only its one thread is left. */
+void race_fork_child(struct thread *self);
+
+/* The locks held have changed. */
+HOT void race_set_changed(struct race_thread *rt) { rt->set = RACE_NO_SET; }
+
+/* The thread's records carry another tag from now on. */
+void race_tag_step(struct race_thread *rt);
+
+#endif

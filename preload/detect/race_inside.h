@@ -1,0 +1,53 @@
+/* race_inside.h - What the parts of race.h know of each other. */
+#ifndef SNARL_DETECT_RACE_INSIDE_H
+#define SNARL_DETECT_RACE_INSIDE_H
+
+#include "core/thread.h"
+#include "detect/race.h"
+
+extern struct race_engine race_engine;
+
+/* Keys that are not addresses. */
+#define KEY_START(thread) (1ul << 63 | (uintptr_t)(thread) << 1)
+#define KEY_END(thread)   (1ul << 63 | (uintptr_t)(thread) << 1 | 1)
+/* Machine-code atomics of different size on one granule are one location. */
+#define KEY_ATOMIC(addr) ((addr) & ~(uintptr_t)7)
+
+/* ---- clock.c */
+
+/* Slots ever used: how long vector clocks are. */
+uint32_t clock_width(void);
+/* Who had this slot at that clock: thread id, 0 unknown. */
+uint32_t clock_owner(uint32_t slot, uint32_t clock);
+/* The thread that has the slot now, or had it last. Its vc may be read at any time. */
+struct race_thread *clock_slot(uint32_t slot);
+/* An epoch ends: the clock moves on when there was anything in it. Returns the clock that everything up to now is covered by. */
+uint32_t clock_release(struct race_thread *rt);
+void clock_fork_child(void);
+
+/* ---- sync.c */
+
+bool sync_start(void);
+void sync_drop(uintptr_t key);
+/* What it says joins into vc; true: something was new. */
+bool sync_take(uintptr_t key, uint32_t *vc);
+/* Everything that thread may have done is ordered before whoever acquires from key. */
+void sync_lend(uintptr_t key, const struct race_thread *from);
+void sync_fork_child(void);
+uint64_t sync_count(void);
+
+/* ---- shadow.c */
+
+bool shadow_start(void);
+/* As shadow_granule, mapping the region if need be. NULL: no such memory, or none left. */
+struct granule *shadow_get(uintptr_t addr);
+/* The end of the stretch of shadow that addr lies in, or where the next one may begin. */
+HOT uintptr_t shadow_region_end(uintptr_t addr) { return (addr | ((1ul << REGION_BITS) - 1)) + 1; }
+void shadow_wipe(uintptr_t addr, size_t bytes);
+
+/* ---- context: stacks with the locks held (lockset.c) */
+
+uint32_t race_context_slow(struct thread *t, uint32_t stack);
+void race_context_parts(uint32_t context, uint32_t *stack, uint32_t *set);
+
+#endif

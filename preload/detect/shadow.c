@@ -1,0 +1,120 @@
+/*
+ * shadow.c - Memory for the granules: a directory of 64 MiB regions, mapped when first needed, never given back.
+ *
+ * What is not touched costs address space only (MAP_NORESERVE). A forked child finds all of it empty (MADV_WIPEONFORK): there
+ * the accesses of threads that it does not have mean nothing.
+ */
+#include "detect/race_inside.h"
+
+#include "base/spin.h"
+#include "base/sys.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#define REGION_BYTES ((size_t)1 << (REGION_BITS - 3) << 5)
+#define PAGE         4096ul
+#define DROP_FROM    (64 * PAGE) /* bytes of shadow from which on pages are given back instead of cleared */
+
+char *_Atomic *shadow_dir;
+static struct spin lock = SPIN_INIT(RANK_RACE);
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
+static void *map(size_t bytes)
+{
+	long p = sys6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p < 0 && p > -4096)
+		return NULL;
+	sys3(SYS_madvise, p, bytes, MADV_DONTDUMP);
+	sys3(SYS_madvise, p, bytes, MADV_NOHUGEPAGE);
+	return (void *)p;
+}
+
+bool shadow_start(void)
+{
+	if (!shadow_dir)
+		shadow_dir = map(REGION_DIR * sizeof *shadow_dir);
+	return shadow_dir != NULL;
+}
+
+static char *region_add(uintptr_t addr)
+{
+	char *_Atomic *place = &shadow_dir[addr >> REGION_BITS];
+	spin_lock(&lock);
+	char *p = *place;
+	if (!p && (p = map(REGION_BYTES)) != NULL) {
+		if (sys3(SYS_madvise, p, REGION_BYTES, MADV_WIPEONFORK) != 0) {
+			sys_unmap(p, REGION_BYTES); /* Linux before 4.14 */
+			p = NULL;
+		}
+		atomic_store_explicit(place, p, memory_order_release);
+	}
+	spin_unlock(&lock);
+	return p;
+}
+
+struct granule *shadow_get(uintptr_t addr)
+{
+	struct granule *g = shadow_granule(addr);
+	if (likely(g || addr >> 47))
+		return g;
+	if (!region_add(addr)) {
+		race_stop("no memory for a record of accesses");
+		return NULL;
+	}
+	return shadow_granule(addr);
+}
+
+static void wipe_within(struct granule *from, struct granule *to)
+{
+	uintptr_t lo = ((uintptr_t)from + PAGE - 1) & ~(PAGE - 1), hi = (uintptr_t)to & ~(PAGE - 1);
+	if (hi > lo && hi - lo >= DROP_FROM) {
+		memset((void *)from, 0, lo - (uintptr_t)from);
+		if (sys3(SYS_madvise, lo, hi - lo, MADV_DONTNEED) != 0)
+			memset((void *)lo, 0, hi - lo);
+		memset((void *)hi, 0, (uintptr_t)to - hi);
+		return;
+	}
+	for (struct granule *g = from; g < to; g++)
+		if (g->record[0] | g->record[1] | g->record[2])
+			for (unsigned i = 0; i < GRANULE_RECORDS; i++)
+				atomic_store_explicit(&g->record[i], 0, memory_order_relaxed);
+}
+
+/* Granules that are only partly inside lose what they knew of the bytes inside, no more. */
+static void wipe_bytes(uintptr_t addr, uintptr_t end)
+{
+	struct granule *g = shadow_granule(addr);
+	uint64_t mask = (uint64_t)(((1u << (end - addr)) - 1) << (addr & 7)) << RECORD_SHIFT;
+	for (unsigned i = 0; g && i < GRANULE_RECORDS; i++) {
+		uint64_t r = atomic_load_explicit(&g->record[i], memory_order_relaxed);
+		if (r & mask)
+			atomic_store_explicit(&g->record[i], r & RECORD_MASK & ~mask ? r & ~mask : 0, memory_order_relaxed);
+	}
+}
+
+void shadow_wipe(uintptr_t addr, size_t bytes)
+{
+	uintptr_t end = addr + bytes;
+	if (end < addr || end >> 47)
+		return;
+	if (addr & 7 && addr < end) {
+		uintptr_t to = (addr | 7) + 1 < end ? (addr | 7) + 1 : end;
+		wipe_bytes(addr, to);
+		addr = to;
+	}
+	if (end & 7 && addr < end) {
+		wipe_bytes(end & ~7ul, end);
+		end &= ~7ul;
+	}
+	while (addr < end) {
+		uintptr_t stop = shadow_region_end(addr) < end ? shadow_region_end(addr) : end;
+		struct granule *g = shadow_granule(addr);
+		if (g)
+			wipe_within(g, g + ((stop - addr) >> 3));
+		addr = stop;
+	}
+}

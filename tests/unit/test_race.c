@@ -1,0 +1,437 @@
+/*
+ * test_race.c - The rule against a twin that keeps every access with its whole vector clock: scripts of events, without threads.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/thread.h"
+#include "detect/race.h"
+
+static uint32_t next_thread;
+static struct race_report last;
+static unsigned found;
+static struct {
+	uintptr_t addr;
+	size_t bytes;
+} forgotten;
+
+static void on_race(struct thread *t, const struct race_report *r)
+{
+	(void)t;
+	last = *r;
+	found++;
+}
+
+static void on_forget_all(uintptr_t addr, size_t bytes)
+{
+	forgotten.addr = addr;
+	forgotten.bytes = bytes;
+}
+
+static struct thread *born(struct thread *parent)
+{
+	struct thread *t = calloc(1, sizeof *t);
+	assert_non_null(t);
+	t->id = ++next_thread;
+	if (parent)
+		race_thread_created(parent, t->id);
+	race_thread_started(t);
+	return t;
+}
+
+static void over(struct thread *t, struct thread *joiner)
+{
+	race_thread_ended(t);
+	if (joiner)
+		race_thread_joined(joiner, t->id);
+	free(t);
+}
+
+static uintptr_t memory(size_t bytes)
+{
+	static uintptr_t at = 0x7000000000;
+	uintptr_t p = at;
+	at += (bytes + 63) & ~63ul;
+	return p;
+}
+
+static bool access(struct thread *t, uintptr_t addr, unsigned bytes, bool write, uint32_t stack)
+{
+	return access_fast(t->race, addr, bytes, write, stack) || access_seen(t, addr, bytes, write, stack);
+}
+
+static unsigned races(void)
+{
+	unsigned n = found;
+	found = 0;
+	return n;
+}
+
+static void test_order(void **state)
+{
+	(void)state;
+	struct thread *m = born(NULL), *a = born(m), *b = born(m);
+	uintptr_t x = memory(64), lock = memory(64);
+	races();
+	/* Unordered. */
+	assert_true(access(a, x, 4, true, 11));
+	assert_true(access(b, x, 4, true, 12));
+	assert_int_equal(races(), 1);
+	assert_int_equal(last.now.thread, b->id);
+	assert_int_equal(last.before.thread, a->id);
+	assert_int_equal(last.now.stack, 12);
+	assert_int_equal(last.before.stack, 11);
+	assert_true(last.now.write && last.before.write);
+	assert_int_equal(last.now.bytes, 4);
+	assert_int_equal(last.now.addr, x);
+	/* Other bytes of the granule. */
+	access(a, x + 4, 2, true, 13);
+	access(b, x + 6, 2, true, 14);
+	assert_int_equal(races(), 0);
+	access(b, x + 5, 2, false, 14);
+	assert_int_equal(races(), 1);
+	assert_int_equal(last.before.addr, x + 4);
+	assert_int_equal(last.before.bytes, 2);
+	/* Through a lock. */
+	x = memory(64);
+	access(a, x, 8, true, 1);
+	sync_send(a, lock);
+	sync_recv(b, lock);
+	access(b, x, 8, true, 2);
+	assert_int_equal(races(), 0);
+	/* What a does after its release is not covered. */
+	access(a, x + 8, 8, true, 1);
+	sync_recv(b, lock);
+	access(b, x + 8, 8, false, 1);
+	assert_int_equal(races(), 1);
+	/* Reads do not race, and both readers are kept. */
+	x = memory(64);
+	access(a, x, 8, false, 1);
+	access(b, x, 8, false, 2);
+	assert_int_equal(races(), 0);
+	access(m, x, 8, true, 3);
+	assert_int_equal(races(), 2);
+	/* Create and join. */
+	x = memory(64);
+	access(m, x, 8, true, 1);
+	struct thread *c = born(m);
+	access(c, x, 8, true, 2);
+	over(c, m);
+	access(m, x, 8, true, 3);
+	assert_int_equal(races(), 0);
+	over(a, m);
+	over(b, m);
+	over(m, NULL);
+}
+
+static void test_slots(void **state)
+{
+	(void)state;
+	struct thread *m = born(NULL), *old = born(m);
+	uintptr_t x = memory(64), y = memory(64), lock = memory(64);
+	races();
+	access(old, x, 8, true, 1);
+	uint32_t slot = old->race->slot;
+	over(old, m);
+	/* Joined: its slot serves the next one, which comes after it. */
+	struct thread *next = born(m), *other = born(m);
+	assert_int_equal(next->race->slot, slot);
+	access(next, x, 8, true, 2);
+	assert_int_equal(races(), 0);
+	access(next, y, 8, true, 3);
+	access(other, y, 8, true, 4);
+	assert_int_equal(races(), 1); /* nobody told `other` of it, whoever was in the slot before */
+	assert_int_equal(last.before.thread, next->id);
+	over(next, NULL); /* never joined: its slot waits */
+	struct thread *third = born(m);
+	assert_int_not_equal(third->race->slot, slot);
+	access(third, y, 8, true, 5);
+	assert_int_equal(races(), 1);
+	over(third, m);
+	over(other, m);
+	/* Many short ones: joined, then detached. */
+	x = memory(64);
+	y = memory(64);
+	for (unsigned i = 0; i < 10000; i++) {
+		struct thread *t = born(m);
+		assert_non_null(t->race);
+		assert_in_range(t->race->slot, 1, 20);
+		access(t, x, 8, true, 1);
+		over(t, m);
+	}
+	assert_int_equal(races(), 0);
+	for (unsigned i = 0; i < 10000; i++) {
+		struct thread *t = born(m);
+		assert_non_null(t->race);
+		assert_in_range(t->race->slot, 1, 100);
+		sync_recv(t, lock);
+		access(t, y + 16, 8, true, 1);
+		sync_send(t, lock);
+		over(t, NULL);
+	}
+	assert_int_equal(races(), 0);
+	/* Two detached ones on one slot without order are a race all the same. */
+	unsigned n = 0;
+	for (unsigned i = 0; i < 300; i++) {
+		struct thread *t = born(m);
+		access(t, y + 24, 8, true, 1);
+		over(t, NULL);
+		n += races();
+	}
+	assert_int_equal(n, 299);
+	assert_null(race_stopped);
+	over(m, NULL);
+}
+
+static void test_atomics(void **state)
+{
+	(void)state;
+	struct thread *m = born(NULL), *a = born(m), *b = born(m), *c = born(m);
+	uintptr_t x = memory(64), flag = memory(64);
+	races();
+	/* A flag set by xchg, polled by a plain load. */
+	access(a, x, 8, true, 1);
+	assert_true(access(b, flag, 4, false, 2));
+	access_sync(a, flag, 4, true, 3);
+	assert_int_equal(forgotten.addr, flag);
+	assert_int_equal(forgotten.bytes, 4);
+	assert_false(access(b, flag, 4, false, 2)); /* never tagged from now on */
+	access(b, x, 8, true, 4);
+	assert_int_equal(races(), 0);
+	/* The value is read later than the call: what is released in between counts. */
+	access_sync(c, flag, 4, true, 3);
+	access(a, x + 8, 8, true, 1);
+	access_sync(a, flag, 4, true, 3);
+	access(c, x + 8, 8, true, 1);
+	assert_int_equal(races(), 0);
+	/* Counters that nobody looks at order only towards those who do. */
+	access(a, x + 16, 8, true, 1);
+	access_sync(a, flag + 32, 8, false, 3);
+	access_sync(b, flag + 32, 8, false, 3);
+	access(b, x + 16, 8, true, 2);
+	assert_int_equal(races(), 1);
+	/* A plain store to it releases. */
+	access(b, x + 24, 8, true, 2);
+	access(b, flag, 4, true, 2);
+	access(c, flag, 4, false, 2);
+	access(c, x + 24, 8, true, 2);
+	assert_int_equal(races(), 0);
+	/* The plain store was there before anybody knew what it is. */
+	access(a, x + 32, 8, true, 1);
+	access(a, flag + 40, 8, true, 1);
+	access_sync(b, flag + 40, 8, true, 1);
+	access(b, x + 32, 8, true, 1);
+	assert_int_equal(races(), 0);
+	/* Its neighbours in the granule are plain memory still. */
+	assert_true(access(a, flag + 4, 4, true, 1));
+	access(c, flag + 4, 4, true, 1);
+	assert_int_equal(races(), 1);
+	over(a, m);
+	over(b, m);
+	over(c, m);
+	over(m, NULL);
+}
+
+static void test_memory(void **state)
+{
+	(void)state;
+	struct thread *m = born(NULL), *a = born(m);
+	uintptr_t x = memory(1 << 20);
+	races();
+	access(a, x + 100, 4, true, 1);
+	mem_gone(m, x, 1000, 2);
+	assert_int_equal(races(), 1);
+	assert_true(last.now.write);
+	assert_int_equal(last.now.addr, x + 100);
+	mem_fresh(m, x, 1000, 3);
+	access(m, x + 100, 4, true, 1);
+	assert_int_equal(races(), 0);
+	/* Byte exact at the edges. */
+	access(a, x + 1001, 1, true, 1);
+	access(a, x + 1009, 1, true, 1);
+	mem_fresh(m, x + 1002, 7, 1);
+	access(m, x + 1001, 1, true, 1);
+	access(m, x + 1002, 6, true, 1);
+	access(m, x + 1009, 1, true, 1);
+	assert_int_equal(races(), 2);
+	/* Large. */
+	for (unsigned i = 0; i < 1 << 20; i += 1000)
+		access(a, x + i, 1, true, 1);
+	mem_fresh(m, x + 1, (1 << 20) - 2, 1);
+	for (unsigned i = 0; i < 1 << 20; i += 8)
+		access(m, x + i, 8, true, 1);
+	assert_int_equal(races(), 1);
+	/* Any length, across granules. */
+	access_seen(a, x + 3, 100, false, 1);
+	assert_int_equal(races(), 13);
+	/* Across regions, and nonsense. */
+	access_seen(a, 0x7003fffffc0, 128, true, 1);
+	access_seen(m, 0x70040000010, 16, true, 1);
+	assert_int_equal(races(), 2);
+	assert_false(access_seen(m, ~0ul - 3, 4, true, 1));
+	assert_false(access_seen(m, ~0ul - 3, 8, true, 1));
+	over(a, m);
+	over(m, NULL);
+}
+
+/* ---- at random ---------------------------------------------------------------------------------------------------- */
+
+enum { T = 5, BYTES = 16, LOCKS = 3, KEPT = 4096 };
+
+struct kept {
+	unsigned thread, clock;
+	bool write;
+};
+
+struct twin {
+	unsigned vc[T][T], lock[LOCKS][T];
+	struct kept all[BYTES][KEPT];
+	unsigned nr[BYTES];
+};
+
+static uint64_t seed = 88172645463325252ull;
+static unsigned dice(unsigned n)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (unsigned)(seed >> 20) % n;
+}
+
+static bool twin_access(struct twin *w, unsigned t, unsigned at, unsigned bytes, bool write)
+{
+	bool race = false;
+	for (unsigned b = at; b < at + bytes; b++) {
+		for (unsigned i = 0; i < w->nr[b]; i++) {
+			const struct kept *k = &w->all[b][i];
+			if (k->thread != t && (k->write || write) && w->vc[t][k->thread] < k->clock)
+				race = true;
+		}
+		w->all[b][w->nr[b]++] = (struct kept){ t, w->vc[t][t], write };
+	}
+	return race;
+}
+
+/*
+ * Runs one script up to the first race either side finds. mode 0: whole granules by at most two threads' reads at once, where
+ * nothing is ever let go: both must agree exactly. mode 1: anything; whatever the rule finds the twin must find.
+ */
+static unsigned agree, lost, invented;
+static void script(bool exact, bool planes)
+{
+	static struct twin w;
+	memset(w.vc, 0, sizeof w.vc);
+	memset(w.lock, 0, sizeof w.lock);
+	memset(w.nr, 0, sizeof w.nr);
+	unsigned nr = exact ? 3 : T;
+	struct thread *m = born(NULL), *t[T];
+	uint8_t plane[T][BYTES] = { 0 };
+	uint64_t tag[T];
+	uintptr_t x = memory(BYTES), locks = memory(64 * LOCKS);
+	for (unsigned i = 0; i < nr; i++) {
+		t[i] = born(m);
+		w.vc[i][i] = 1;
+		tag[i] = race_tls.write_tag & 255;
+	}
+	races();
+	for (unsigned n = 0; n < 300; n++) {
+		unsigned who = dice(nr), what = dice(10);
+		if (what < 3) {
+			unsigned l = dice(LOCKS);
+			uint32_t before = race_clock(t[who]->race);
+			if (dice(2)) {
+				sync_recv(t[who], locks + 64 * l);
+				for (unsigned i = 0; i < T; i++)
+					if (w.lock[l][i] > w.vc[who][i])
+						w.vc[who][i] = w.lock[l][i];
+			} else {
+				sync_send(t[who], locks + 64 * l);
+				for (unsigned i = 0; i < T; i++)
+					if (w.vc[who][i] > w.lock[l][i])
+						w.lock[l][i] = w.vc[who][i];
+				w.vc[who][who]++;
+			}
+			if (race_clock(t[who]->race) != before)
+				tag[who] = race_tls.write_tag & 255; /* all threads of this test share it: its own at each release */
+			continue;
+		}
+		unsigned bytes = exact ? 8 : 1u << dice(4), at = exact ? 8 * dice(2) : dice(BYTES / bytes) * bytes;
+		bool write = dice(3) == 0, hit = planes;
+		for (unsigned b = at; b < at + bytes; b++)
+			hit &= write ? plane[who][b] == tag[who] : (plane[who][b] | 1) == tag[who];
+		bool ours = false, theirs = twin_access(&w, who, at, bytes, write);
+		if (!hit) {
+			bool kept = access(t[who], x + at, bytes, write, 1 + n);
+			assert_true(kept);
+			ours = races() > 0;
+			for (unsigned b = at; b < at + bytes && planes; b++)
+				plane[who][b] = (uint8_t)(write ? tag[who] : tag[who] & ~1ull);
+		}
+		if (ours || theirs) {
+			agree += ours && theirs;
+			lost += !ours;
+			invented += !theirs;
+			break;
+		}
+	}
+	for (unsigned i = 0; i < nr; i++)
+		over(t[i], m);
+	over(m, NULL);
+}
+
+static void test_exact(void **state)
+{
+	(void)state;
+	agree = lost = invented = 0;
+	for (unsigned i = 0; i < 20000; i++)
+		script(true, false);
+	print_message("exact: %u agree, %u lost, %u invented\n", agree, lost, invented);
+	assert_true(agree > 10000);
+	assert_int_equal(lost, 0);
+	assert_int_equal(invented, 0);
+}
+
+static void test_any(void **state)
+{
+	(void)state;
+	agree = lost = invented = 0;
+	for (unsigned i = 0; i < 20000; i++)
+		script(false, false);
+	print_message("any: %u agree, %u lost, %u invented\n", agree, lost, invented);
+	assert_int_equal(invented, 0);
+	assert_true(lost * 20 < agree);
+}
+
+static void test_planes(void **state)
+{
+	(void)state;
+	agree = lost = invented = 0;
+	for (unsigned i = 0; i < 20000; i++)
+		script(true, true);
+	print_message("planes: %u agree, %u lost, %u invented\n", agree, lost, invented);
+	assert_int_equal(invented, 0);
+	assert_true(lost * 20 < agree);
+}
+
+static int start(void **state)
+{
+	static const struct race_engine engine = { .forget_all = on_forget_all };
+	(void)state;
+	return race_start(&engine, on_race) ? 0 : 1;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_order), cmocka_unit_test(test_slots), cmocka_unit_test(test_atomics),
+		cmocka_unit_test(test_memory), cmocka_unit_test(test_exact), cmocka_unit_test(test_any),
+		cmocka_unit_test(test_planes),
+	};
+	return cmocka_run_group_tests(tests, start, NULL);
+}
