@@ -276,16 +276,32 @@ void chain_strip(const struct chain_node *n, struct chain_ctx *c, uint32_t at)
 		c->rest = c->rest ? cell_at(c->rest)->below : 0;
 		return;
 	}
+	/* Chains one above the other share all but the ends of their lists: what came of the longest one is remembered, or a
+	 * thousand locks destroyed in the order they were nested in would cost a thousand million steps. */
+	static struct {
+		uint32_t list, at, without;
+	} done[64];
 	uint32_t list = c->rest;
 	scratch.nr = 0;
-	for (uint32_t i = top; list && --i > at; list = cell_at(list)->below)
-		if (!order_vec_push(&scratch, cell_at(list)->stack)) {
+	for (uint32_t i = top; list && --i > at; list = cell_at(list)->below) {
+		if (done[list % ARRAY_SIZE(done)].list == list && done[list % ARRAY_SIZE(done)].at == at)
+			break;
+		if (!order_vec_push(&scratch, list)) {
 			c->rest = 0;
 			return;
 		}
-	list = list ? cell_at(list)->below : 0;
-	while (scratch.nr)
-		if (!(list = cell(list, scratch.v[--scratch.nr])))
+	}
+	if (list && done[list % ARRAY_SIZE(done)].list == list && done[list % ARRAY_SIZE(done)].at == at)
+		list = done[list % ARRAY_SIZE(done)].without;
+	else
+		list = list ? cell_at(list)->below : 0;
+	while (scratch.nr) {
+		uint32_t was = scratch.v[--scratch.nr];
+		if (!(list = cell(list, cell_at(was)->stack)))
 			break;
+		done[was % ARRAY_SIZE(done)].list = was;
+		done[was % ARRAY_SIZE(done)].at = at;
+		done[was % ARRAY_SIZE(done)].without = list;
+	}
 	c->rest = list;
 }
