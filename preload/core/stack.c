@@ -62,7 +62,7 @@ static unsigned walk_blind(struct scratch *s, uintptr_t pc, uintptr_t cfa, uintp
 }
 
 /* Fills in what has to be verified for frames 1..n-1; false when that cannot be said in slots. */
-static bool remember_slots(struct stack_site *site, const struct step_frame *f, unsigned n, uintptr_t cfa)
+static bool remember_slots(struct stack_site *site, const struct step_frame *f, unsigned n, uintptr_t pc, uintptr_t cfa)
 {
 	unsigned nr = 0;
 	for (unsigned i = 1; i < n; i++) {
@@ -70,8 +70,9 @@ static bool remember_slots(struct stack_site *site, const struct step_frame *f, 
 		if (f[i].loose || f[i].slot == 0)
 			return false;
 	}
-	if (nr > site->room) {
-		uint32_t room = (nr + 7) & ~7u;
+	uint32_t far = nr > STACK_NEAR ? nr - STACK_NEAR : 0;
+	if (far > site->room) {
+		uint32_t room = (far + 7) & ~7u;
 		struct stack_slot *slot = arena_malloc(room * sizeof(*slot));
 		if (!slot)
 			return false;
@@ -79,7 +80,10 @@ static bool remember_slots(struct stack_site *site, const struct step_frame *f, 
 		site->slot = slot;
 		site->room = (uint16_t)room;
 	}
-	struct stack_slot *to = site->slot;
+	/* Always there: the call's own return address. */
+	for (unsigned i = 0; i < STACK_NEAR; i++)
+		site->near[i] = (struct stack_slot){ .value = pc, .off = -8 };
+	unsigned filled = 0;
 	for (unsigned i = 1; i < n; i++) {
 		uintptr_t at[3] = { f[i].hold[0], f[i].hold[1], f[i].slot };
 		for (unsigned j = 0; j < 3; j++) {
@@ -92,15 +96,16 @@ static bool remember_slots(struct stack_site *site, const struct step_frame *f, 
 				off = HOOK_RBP;
 			if (off != (int32_t)off || (off < 0 && off != HOOK_RBP))
 				return false;
+			struct stack_slot *to = filled < STACK_NEAR ? &site->near[filled] : &site->slot[filled - STACK_NEAR];
 			to->off = (int32_t)off;
 			/* A return address was read from there a moment ago, so it is mapped. */
 			to->value = stack_word(at[j]);
 			if (j == 2 && to->value != f[i].pc)
 				return false;
-			to++;
+			filled++;
 		}
 	}
-	site->nr = (uint16_t)nr;
+	site->nr = (uint16_t)far;
 	return true;
 }
 
@@ -155,12 +160,12 @@ COLD uint32_t stack_capture_slow(struct stack_cache *c, uintptr_t pc, uintptr_t 
 	}
 	uint32_t id = depot_put(s->frames, n, cut);
 	if (c) {
-		struct stack_site *site = &c->site[((pc >> 1) ^ (cfa >> 4) ^ (pc >> 9)) % STACK_SITES];
+		struct stack_site *site = &c->site[stack_site_at(pc, cfa) / sizeof *site];
 		c->misses++;
 		site->pc = 0;
 		atomic_signal_fence(memory_order_seq_cst);
 		/* libunwind does not say where it read an address, so what it found cannot be verified next time. */
-		if (id && !borrowed && remember_slots(site, f, n, cfa)) {
+		if (id && !borrowed && remember_slots(site, f, n, pc, cfa)) {
 			site->cfa = cfa;
 			site->stack = id;
 			atomic_signal_fence(memory_order_seq_cst);

@@ -19,7 +19,7 @@ struct held {
 	uintptr_t addr;
 	uint32_t lock;  /* object id */
 	uint32_t stack; /* depot id of the acquisition */
-	uint32_t below; /* chain before it was taken; CHAIN_UNSET: to be rebuilt */
+	uint32_t chain; /* of this and all before it; CHAIN_UNSET: looked up when somebody asks */
 	uint16_t count; /* recursion */
 	uint8_t key;    /* order.h: mode | how */
 	uint8_t family; /* enum object_family */
@@ -48,22 +48,31 @@ struct wait {
 };
 
 struct order_entry;
+struct order_known;
 struct race_thread;
 
 struct thread {
 	/* hot: one cache line */
 	_Atomic uint32_t nr_held;
-	uint32_t chain; /* of everything held; CHAIN_UNSET: to be rebuilt */
 	uint32_t seg;
-	uint32_t id;
 	struct held *held; /* old arrays stay readable when it grows */
 	uint32_t room;
 	int tid;
 	uintptr_t stack_objects; /* lowest address of a lock on this thread's own stack, UINTPTR_MAX none */
 	struct {
 		struct order_entry *entry;
-		uint32_t mask, misses;
+		uint32_t mask, used;
+		struct order_known *known;
+		uint32_t known_mask, known_used;
 	} order_; /* layout of struct order_cache, asserted in detect/verbs.c */
+	/* Chains that are wanted again at once, where no other load need be waited for. */
+	struct {
+		uint32_t nr_held, chain; /* of the last lock taken on top of another */
+	} top;
+	struct {
+		uint32_t lock, stamp, chain; /* of a first lock: the last one asked for */
+	} first;
+	uint32_t id;
 
 	struct race_thread *race; /* detect/race.h; NULL: races are off */
 

@@ -12,12 +12,7 @@
 
 #include <string.h>
 
-enum {
-	CACHE_FIRST = 256,
-	CACHE_MOST = 1 << 20,
-	CACHE_OWN_PAGES = 1 << 16, /* bytes from which a cache is mapped, not taken from a pool */
-	TRY_RUN = 8
-};
+enum { TRY_RUN = 8, FAN = 3 };
 
 static struct spin lock = SPIN_INIT(RANK_ORDER);
 static void (*on_cycle)(const struct order_cycle *);
@@ -29,72 +24,6 @@ void order_on_cycle(void (*report)(const struct order_cycle *))
 void order_on_question(bool (*reader_blocks_reader)(uint32_t))
 {
 	chain_question = reader_blocks_reader;
-}
-
-/* ---- caches ---- */
-
-/* Where a cache that has no memory points: never written, never matched. */
-static struct order_entry no_entry;
-
-static struct order_entry *entries_get(uint32_t nr)
-{
-	size_t bytes = nr * sizeof(struct order_entry);
-	return bytes >= CACHE_OWN_PAGES ? arena_map(bytes) : arena_calloc(1, bytes);
-}
-
-static void entries_put(struct order_entry *e, uint32_t nr)
-{
-	size_t bytes = nr * sizeof *e;
-	if (bytes >= CACHE_OWN_PAGES)
-		arena_unmap(e, bytes);
-	else
-		arena_free(e);
-}
-
-static void cache_resize(struct order_cache *c, uint32_t nr)
-{
-	struct order_entry *old = c->entry, *e = entries_get(nr);
-	uint32_t old_nr = c->mask + 1;
-	c->misses = 0;
-	if (!e)
-		return;
-	for (uint32_t i = 0; c->mask && i < old_nr; i++)
-		if (old[i].stamp)
-			e[order_slot(old[i].chain, old[i].lock, nr - 1)] = old[i];
-	bool owned = c->mask;
-	c->entry = e;
-	c->mask = nr - 1;
-	if (owned)
-		entries_put(old, old_nr);
-}
-
-void order_cache_start(struct order_cache *c)
-{
-	*c = (struct order_cache){ .entry = &no_entry };
-	cache_resize(c, CACHE_FIRST);
-}
-
-void order_cache_stop(struct order_cache *c)
-{
-	if (c->mask)
-		entries_put(c->entry, c->mask + 1);
-	*c = (struct order_cache){ .entry = &no_entry };
-}
-
-static void cache_put(struct order_cache *c, uint32_t chain, uint32_t want, uint32_t key, uint32_t seg, uint32_t next)
-{
-	if (unlikely(!c->mask))
-		cache_resize(c, CACHE_FIRST);
-	if (likely(c->mask))
-		c->entry[order_slot(chain, want, c->mask)] =
-		    (struct order_entry){ .chain = chain, .lock = want, .stamp = (seg << 3 | key) + 1, .next = next };
-}
-
-/* It was here before and fell out: half as many such misses as there is room for, and there shall be more. */
-static void cache_missed(struct order_cache *c)
-{
-	if (++c->misses > c->mask / 2 && c->mask && c->mask + 1 < CACHE_MOST)
-		cache_resize(c, 2 * (c->mask + 1));
 }
 
 /* ---- the plain graph ---- */
@@ -163,6 +92,16 @@ static bool may_close(const struct chain_node *n)
 
 /* ---- chains ---- */
 
+/* Have several locks been taken on top of it? Called without the lock: what it says is a guess. */
+static bool fans_out(uint32_t chain)
+{
+	const struct chain_node *n = chain_node_find(chain);
+	uint32_t c = n ? __atomic_load_n(&n->child, __ATOMIC_RELAXED) : 0;
+	for (unsigned i = 0; i < FAN && c; i++)
+		c = (n = chain_node_find(c)) ? __atomic_load_n(&n->sibling.next, __ATOMIC_RELAXED) : 0;
+	return c;
+}
+
 static bool is_in(uint32_t want, uint32_t chain, const struct order_hold *held, unsigned nr_held)
 {
 	if (nr_held == chain_depth(chain_node(chain))) {
@@ -205,19 +144,28 @@ static uint32_t rebuild(const struct order_hold *held, unsigned nr_held)
 	return chain;
 }
 
-uint32_t order_rebuild(const struct order_hold *held, unsigned nr_held)
+uint32_t order_resume(struct order_cache *c, uint32_t seg, const struct order_hold *held, unsigned nr_held, unsigned from,
+		      uint32_t chain)
 {
-	uint32_t chain = 0;
-	for (unsigned i = 0; i < nr_held; i++) {
-		chain = chain_find(chain, held[i].lock, held[i].key & CHAIN_KEY);
-		if (unlikely(!chain)) {
+	for (unsigned i = from; i < nr_held; i++) {
+		uint32_t key = held[i].key & CHAIN_KEY, next = chain_find(chain, held[i].lock, key);
+		if (unlikely(!next)) {
 			spin_lock(&lock);
 			chain = rebuild(held, nr_held);
 			spin_unlock(&lock);
 			break;
 		}
+		/* What is known as a leaf turned out to be none. */
+		if (c && order_is_known(c, chain, held[i].lock, key, seg))
+			order_remember(c, chain, held[i].lock, key, seg, next, false);
+		chain = next;
 	}
 	return chain;
+}
+
+uint32_t order_rebuild(const struct order_hold *held, unsigned nr_held)
+{
+	return order_resume(NULL, 0, held, nr_held, 0, 0);
 }
 
 /* ---- recording ---- */
@@ -273,8 +221,7 @@ static __attribute__((hot, noinline)) uint32_t next_slow(struct order_cache *c, 
 	uint32_t changes = atomic_load_explicit(&chain_changes, memory_order_acquire);
 	uint32_t next = mine ? chain_find(w->chain, w->lock, w->key) : 0;
 	if (next && (!records || chain_fresh(next, w->thread, w->seg))) {
-		cache_missed(c);
-		cache_put(c, w->chain, w->lock, w->key, w->seg, next);
+		order_remember(c, w->chain, w->lock, w->key, w->seg, next, w->nr_held && fans_out(w->chain));
 		return next;
 	}
 	spin_lock(&lock);
@@ -294,7 +241,7 @@ static __attribute__((hot, noinline)) uint32_t next_slow(struct order_cache *c, 
 	}
 	spin_unlock(&lock);
 	if (likely(next && next != base && base == w->chain))
-		cache_put(c, base, w->lock, w->key, w->seg, next);
+		order_remember(c, base, w->lock, w->key, w->seg, next, w->nr_held && fans_out(base));
 	if (unlikely(found))
 		deliver(found);
 	return next;

@@ -16,6 +16,7 @@
 #define SNARL_DETECT_ORDER_H
 
 #include "base/compiler.h"
+#include "detect/order_cache.h"
 
 enum order_mode { ORDER_WRITE = 0, ORDER_READ = 1 };
 enum order_how {
@@ -31,35 +32,6 @@ struct order_hold {
 	uint32_t key;   /* mode | how */
 };
 
-/* Per-thread memory of chains already walked in this segment; direct-mapped, doubles while it keeps missing. */
-struct order_entry {
-	uint32_t chain, lock; /* key */
-	uint32_t stamp;       /* (segment << 3 | key) + 1; 0 empty */
-	uint32_t next;        /* the chain with one more */
-};
-
-struct order_cache {
-	struct order_entry *entry;
-	uint32_t mask;
-	uint32_t misses; /* since the last growth */
-};
-
-HOT uint32_t order_slot(uint32_t chain, uint32_t lock, uint32_t mask)
-{
-	uint64_t k = ((uint64_t)chain << 32 | lock) * 0x9e3779b97f4a7c15u;
-	return (uint32_t)(k >> 32) & mask;
-}
-
-/* Hot half: the chain after taking `lock` on top of `chain`, if this thread has been here in this segment; else 0.
- * cost: one cache line. */
-HOT uint32_t order_next(const struct order_cache *c, uint32_t chain, uint32_t lock, uint32_t key, uint32_t seg)
-{
-	const struct order_entry *e = &c->entry[order_slot(chain, lock, c->mask)];
-	if (likely(e->chain == chain && e->lock == lock && e->stamp == (seg << 3 | key) + 1))
-		return e->next;
-	return 0;
-}
-
 /*
  * Cold half: finds or makes the chain, records the dependency (thread, segment, stacks) when `held` is not empty and key
  * is not ORDER_TRY, looks for cycles it closes and hands each to the report function; remembers in the cache.
@@ -72,11 +44,10 @@ COLD uint32_t order_next_slow(struct order_cache *c, uint32_t thread, uint32_t s
 			      uint32_t want_stack);
 
 /* The chain of these holds without recording any dependency (a lock was released out of order). cost: a lookup per hold. */
+/* The same where the first `from` of them are known to be `chain` (ORDER_LATER, asked for). */
+COLD uint32_t order_resume(struct order_cache *c, uint32_t seg, const struct order_hold *held, unsigned nr_held, unsigned from,
+			   uint32_t chain);
 COLD uint32_t order_rebuild(const struct order_hold *held, unsigned nr_held);
-
-/* Gives and takes back the cache's memory. */
-void order_cache_start(struct order_cache *c);
-void order_cache_stop(struct order_cache *c);
 
 struct order_dep {
 	uint32_t thread, seg;

@@ -12,7 +12,8 @@
 #include <string.h>
 
 _Static_assert(sizeof(struct order_cache) == sizeof(((struct thread *)0)->order_), "core/thread.h mirrors struct order_cache");
-_Static_assert(offsetof(struct order_cache, mask) == 8 && offsetof(struct order_cache, misses) == 12, "and its layout");
+_Static_assert(offsetof(struct order_cache, mask) == 8 && offsetof(struct order_cache, known) == 16, "and its layout");
+_Static_assert(ORDER_LATER == CHAIN_UNSET, "a chain to be looked up when somebody asks");
 
 #define HOLDS_HERE 32u /* converted on our own stack; more come from the arena */
 
@@ -159,6 +160,16 @@ static struct order_hold *holds_of(const struct thread *t, struct order_hold *he
 	return h;
 }
 
+/* From the last place where it is known: before a leaf on which another lock is wanted now, or, after releases out of order,
+ * further down. */
+static uint32_t chain_now_slow(struct thread *t, const struct order_hold *held, uint32_t nr)
+{
+	uint32_t from = nr - 1;
+	while (from && t->held[from - 1].chain == CHAIN_UNSET)
+		from--;
+	return order_resume(order_cache_of(t), t->seg, held, nr, from, from ? t->held[from - 1].chain : 0);
+}
+
 struct taking lock_want_slow(struct thread *t, uintptr_t addr, enum object_family family, unsigned key, struct site site)
 {
 	struct taking k = { .lock = object_find(addr, family), .stack = stack_capture(&t->stacks, site.pc, site.cfa),
@@ -170,15 +181,17 @@ struct taking lock_want_slow(struct thread *t, uintptr_t addr, enum object_famil
 		k.lock = add_object(t, addr, family, site, false, k.stack);
 	if (t->nr_held && k.lock) {
 		struct order_hold here[HOLDS_HERE];
-		uint32_t nr, chain = t->chain, next = 0;
+		uint32_t nr, next = 0;
 		struct order_hold *h = holds_of(t, here, &nr);
+		uint32_t chain = nr ? t->held[nr - 1].chain : 0;
 		if (chain == CHAIN_UNSET && nr == 1) /* through the cache, where the hot half looks */
 			chain = order_next_slow(order_cache_of(t), t->id, t->seg, 0, NULL, 0, h[0].lock, h[0].key, h[0].stack);
 		else if (chain == CHAIN_UNSET && nr)
-			chain = order_rebuild(h, nr);
-		t->chain = chain ? chain : CHAIN_UNSET;
+			chain = chain_now_slow(t, h, nr);
+		if (nr)
+			t->held[nr - 1].chain = t->top.chain = chain ? chain : CHAIN_UNSET;
 		if (chain && nr)
-			next = order_next(order_cache_of(t), chain, k.lock, key, t->seg);
+			next = order_step(order_cache_of(t), chain, k.lock, key, t->seg);
 		if (!next && chain && nr)
 			next = order_next_slow(order_cache_of(t), t->id, t->seg, chain, h, nr, k.lock, key, k.stack);
 		k.chain = next ? next : CHAIN_UNSET;
@@ -209,7 +222,7 @@ struct held *lock_held(struct thread *t, uintptr_t addr)
 struct taking lock_refused_slow(struct thread *t, uintptr_t addr)
 {
 	struct held *h = &t->held[t->nr_held - 1];
-	struct taking k = { h->lock, h->stack, t->chain };
+	struct taking k = { h->lock, h->stack, h->chain };
 	CHECK(h->addr == addr);
 	lock_gone(t, addr);
 	return k;
@@ -224,11 +237,11 @@ bool lock_gone_slow(struct thread *t, uintptr_t addr)
 	if (--h->count)
 		return true;
 	uint32_t i = (uint32_t)(h - t->held);
-	/* Chains above it held one lock more; they are rebuilt when somebody asks. */
-	t->chain = i == n - 1 ? h->below : CHAIN_UNSET;
 	memmove(h, h + 1, (n - 1 - i) * sizeof *h);
+	/* Chains above it held one lock more; they are rebuilt when somebody asks. */
 	for (; i < n - 1; i++)
-		t->held[i].below = CHAIN_UNSET;
+		t->held[i].chain = CHAIN_UNSET;
+	t->top.nr_held = 0;
 	atomic_store_explicit(&t->nr_held, n - 1, memory_order_relaxed);
 	return true;
 }

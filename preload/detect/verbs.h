@@ -59,6 +59,29 @@ HOT void gate_open(void)
 		tls.inside -= GATE_IN;
 }
 
+/* The chain of the first and only lock held, if it is the one asked for last; else 0. */
+HOT uint32_t chain_of_first(const struct thread *t)
+{
+	const struct held *h = t->held;
+	return likely(t->first.lock == h->lock && t->first.stamp == order_stamp(t->seg, h->key)) ? t->first.chain : 0;
+}
+
+/* The chain of what is held, or 0: ask lock_want_slow. A first lock's is not looked up before it is asked for. */
+HOT uint32_t chain_now(struct thread *t, uint32_t nr_held)
+{
+	struct held *h = &t->held[nr_held - 1];
+	uint32_t chain = h->chain;
+	if (likely(chain != CHAIN_UNSET))
+		return chain;
+	if (unlikely(nr_held > 1))
+		return 0;
+	chain = order_next(order_cache_of(t), 0, h->lock, h->key, t->seg);
+	t->first.lock = h->lock;
+	t->first.stamp = chain ? order_stamp(t->seg, h->key) : 0;
+	t->first.chain = chain;
+	return chain;
+}
+
 COLD struct taking lock_want_slow(struct thread *t, uintptr_t addr, enum object_family family, unsigned key,
 				  struct site site);
 COLD bool lock_gone_slow(struct thread *t, uintptr_t addr);
@@ -76,30 +99,42 @@ HOT struct taking lock_want(struct thread *t, uintptr_t addr, enum object_family
 	k.stack = stack_capture(&t->stacks, site.pc, site.cfa);
 	k.lock = object_find(addr, family);
 	k.chain = CHAIN_UNSET;
-	if (t->nr_held)
-		k.chain = t->chain == CHAIN_UNSET ? 0 : order_next(order_cache_of(t), t->chain, k.lock, key, t->seg);
+	if (t->nr_held) {
+		k.chain = chain_now(t, t->nr_held);
+		if (likely(k.chain))
+			k.chain = order_step(order_cache_of(t), k.chain, k.lock, key, t->seg);
+	}
 	if (unlikely(!k.stack | !k.lock | !k.chain))
 		return lock_want_slow(t, addr, family, key, site);
 	return k;
 }
 
-/* After the real call: it is ours. The entry counts before it is filled, so that a signal handler's locks go above it. */
+/* One more held. The entry counts before it is filled, so that a signal handler's locks go above it. */
+HOT void held_push(struct thread *t, uint32_t n, uintptr_t addr, enum object_family family, unsigned key, struct taking k)
+{
+	struct held *h = &t->held[n];
+	atomic_store_explicit(&t->nr_held, n + 1, memory_order_relaxed);
+	__asm__ volatile("" ::: "memory");
+	h->chain = k.chain;
+	h->count = 1;
+	h->key = (uint8_t)key;
+	h->family = (uint8_t)family;
+	h->addr = addr;
+	h->lock = k.lock;
+	h->stack = k.stack;
+	if (n) {
+		t->top.nr_held = n + 1;
+		t->top.chain = k.chain;
+	}
+}
+
+/* After the real call: it is ours. */
 HOT void lock_got(struct thread *t, uintptr_t addr, enum object_family family, unsigned key, struct taking k)
 {
 	uint32_t n = atomic_load_explicit(&t->nr_held, memory_order_relaxed);
 	if (unlikely(n == t->room) && !thread_grow_held_slow(t))
 		return;
-	struct held *h = &t->held[n];
-	atomic_store_explicit(&t->nr_held, n + 1, memory_order_relaxed);
-	__asm__ volatile("" ::: "memory");
-	h->addr = addr;
-	h->lock = k.lock;
-	h->stack = k.stack;
-	h->below = t->chain;
-	h->count = 1;
-	h->key = (uint8_t)key;
-	h->family = (uint8_t)family;
-	t->chain = k.chain;
+	held_push(t, n, addr, family, key, k);
 }
 
 /*
@@ -113,44 +148,18 @@ HOT void lock_trying(struct thread *t, uintptr_t addr, enum object_family family
 }
 
 /*
- * The same where everything is known already; false, and nothing done, where it is not. No call at all: what needs one is
- * left to a slow twin of the hook, entered by a jump, so that the hot one need not keep anything for it.
+ * The same in pieces, for where everything is known already: no call at all, and each piece so small that it need not keep
+ * anything. What a piece cannot do is left to the next one, entered by a jump.
+ *
+ * Who and where: false when one of the two is not known, or there is no room for one more.
  */
-HOT bool lock_trying_known(struct thread *t, uintptr_t addr, enum object_family family, unsigned key, struct site site)
+HOT bool lock_known(const struct thread *t, uintptr_t addr, enum object_family family, struct site site, struct taking *k)
 {
-	uint32_t n = atomic_load_explicit(&t->nr_held, memory_order_relaxed), next = CHAIN_UNSET;
-	uint32_t stack = stack_capture(&t->stacks, site.pc, site.cfa);
-	if (unlikely(!stack || n == t->room || site.cfa > t->stack_objects))
+	k->stack = stack_capture(&t->stacks, site.pc, site.cfa);
+	if (unlikely(!k->stack || atomic_load_explicit(&t->nr_held, memory_order_relaxed) == t->room || site.cfa > t->stack_objects))
 		return false;
-	uint32_t lock = object_find(addr, family);
-	if (unlikely(!lock))
-		return false;
-	if (n) {
-		uint32_t chain = t->chain;
-		if (chain == CHAIN_UNSET) { /* a first lock's chain is not looked up before it is asked for */
-			if (unlikely(n > 1))
-				return false;
-			chain = order_next(order_cache_of(t), 0, t->held[0].lock, t->held[0].key, t->seg);
-			if (unlikely(!chain))
-				return false;
-			t->chain = chain;
-		}
-		next = order_next(order_cache_of(t), chain, lock, key, t->seg);
-		if (unlikely(!next))
-			return false;
-	}
-	struct held *h = &t->held[n];
-	atomic_store_explicit(&t->nr_held, n + 1, memory_order_relaxed);
-	__asm__ volatile("" ::: "memory");
-	h->addr = addr;
-	h->lock = lock;
-	h->stack = stack;
-	h->below = t->chain;
-	h->count = 1;
-	h->key = (uint8_t)key;
-	h->family = (uint8_t)family;
-	t->chain = next;
-	return true;
+	k->lock = object_find(addr, family);
+	return likely(k->lock);
 }
 
 COLD struct taking lock_refused_slow(struct thread *t, uintptr_t addr);
@@ -161,7 +170,6 @@ HOT bool lock_gone(struct thread *t, uintptr_t addr)
 	uint32_t n = atomic_load_explicit(&t->nr_held, memory_order_relaxed);
 	struct held *h = &t->held[n - 1];
 	if (likely(n && h->addr == addr && h->count == 1)) {
-		t->chain = h->below;
 		atomic_store_explicit(&t->nr_held, n - 1, memory_order_relaxed);
 		return true;
 	}

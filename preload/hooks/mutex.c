@@ -180,14 +180,55 @@ static int release(pthread_mutex_t *m, struct site site, const char *call)
 }
 
 /*
- * The hot halves of lock and unlock. What they cannot do at once they leave to their slow twin by a jump with the same
- * arguments: so the twin's own return address is the program's, and nothing need be kept across the real call but the mutex.
+ * The hot halves of lock and unlock. What one piece cannot do at once it leaves to the next by a jump with the same arguments:
+ * so the return address is the program's all along, and nothing need be kept across the real call but the mutex.
  */
-HOT bool try_known(pthread_mutex_t *m, struct site site)
+typedef int lock_fn(pthread_mutex_t *m);
+typedef int nested_fn(pthread_mutex_t *m, uint32_t lock, uint32_t stack, struct thread *t, uint32_t n);
+
+HOT int known_take(struct thread *t, uint32_t n, pthread_mutex_t *m, struct taking k, lock_fn *contended)
+{
+	held_push(t, n, (uintptr_t)m, FAMILY_MUTEX, ORDER_BLOCK, k);
+	if (unlikely(real_pthread_mutex_trylock(m)))
+		return contended(m);
+	return 0;
+}
+
+HOT int known_first(pthread_mutex_t *m, struct site site, lock_fn *slow, lock_fn *contended, nested_fn *nested)
 {
 	struct thread *t = tls.thread;
-	return likely(tls.gate == 0) && likely(!(m->__data.__kind & KIND_ODD) && m->__data.__owner != t->tid) &&
-	       likely(lock_trying_known(t, (uintptr_t)m, FAMILY_MUTEX, ORDER_BLOCK, site));
+	struct taking k = { .chain = CHAIN_UNSET };
+	if (unlikely(tls.gate) || unlikely(m->__data.__kind & KIND_ODD || m->__data.__owner == t->tid) ||
+	    unlikely(!lock_known(t, (uintptr_t)m, FAMILY_MUTEX, site, &k)))
+		return slow(m);
+	uint32_t n = atomic_load_explicit(&t->nr_held, memory_order_relaxed);
+	if (n)
+		return nested(m, k.lock, k.stack, t, n);
+	return known_take(t, 0, m, k, contended);
+}
+
+/* Something is held already. */
+HOT int known_nested(pthread_mutex_t *m, uint32_t lock, uint32_t stack, struct thread *t, uint32_t n, lock_fn *contended, nested_fn *other)
+{
+	uint32_t chain = n == 1 ? chain_of_first(t) : t->top.chain;
+	if (unlikely(n > 1 && t->top.nr_held != n))
+		chain = t->held[n - 1].chain;
+	if (unlikely(!chain)) /* 0 would be one with nothing held */
+		return other(m, lock, stack, t, n);
+	struct taking k = { lock, stack, order_next_here(order_cache_of(t), chain, lock, ORDER_BLOCK, t->seg) };
+	if (unlikely(!k.chain))
+		return other(m, lock, stack, t, n);
+	return known_take(t, n, m, k, contended);
+}
+
+/* The same with a first lock whose chain nobody has asked for, or where another place is to be looked at. */
+HOT int known_other(pthread_mutex_t *m, uint32_t lock, uint32_t stack, struct thread *t, uint32_t n, lock_fn *slow, lock_fn *contended)
+{
+	uint32_t chain = chain_now(t, n);
+	struct taking k = { lock, stack, chain ? order_step(order_cache_of(t), chain, lock, ORDER_BLOCK, t->seg) : 0 };
+	if (unlikely(!k.chain))
+		return slow(m);
+	return known_take(t, n, m, k, contended);
 }
 
 HOT bool release_known(pthread_mutex_t *m)
@@ -199,7 +240,6 @@ HOT bool release_known(pthread_mutex_t *m)
 	const struct held *h = &t->held[n - 1];
 	if (unlikely(!n || h->addr != (uintptr_t)m || h->count != 1 || m->__data.__kind & KIND_ROBUST))
 		return false;
-	t->chain = h->below;
 	atomic_store_explicit(&t->nr_held, n - 1, memory_order_relaxed);
 	return true;
 }
@@ -235,13 +275,19 @@ static COLD int lock_slow(pthread_mutex_t *m) { return take(m, NULL, SITE(), "pt
 static COLD int contended_slow(pthread_mutex_t *m) { return take_slow(m, NULL, SITE(), EBUSY, "pthread_mutex_lock"); }
 static COLD int unlock_slow(pthread_mutex_t *m) { return release(m, SITE(), "pthread_mutex_unlock"); }
 
+static __attribute__((noinline)) int lock_other(pthread_mutex_t *m, uint32_t lock, uint32_t stack, struct thread *t, uint32_t n)
+{
+	return known_other(m, lock, stack, t, n, lock_slow, contended_slow);
+}
+
+static __attribute__((noinline)) int lock_nested(pthread_mutex_t *m, uint32_t lock, uint32_t stack, struct thread *t, uint32_t n)
+{
+	return known_nested(m, lock, stack, t, n, contended_slow, lock_other);
+}
+
 INTERPOSE(int, pthread_mutex_lock, (pthread_mutex_t *m))
 {
-	if (unlikely(!try_known(m, SITE())))
-		return lock_slow(m);
-	if (unlikely(real_pthread_mutex_trylock(m)))
-		return contended_slow(m);
-	return 0;
+	return known_first(m, SITE(), lock_slow, contended_slow, lock_nested);
 }
 
 INTERPOSE(int, pthread_mutex_unlock, (pthread_mutex_t *m))
@@ -324,22 +370,23 @@ int mutex_c11_result(int r)
 	}
 }
 
-static COLD int mtx_lock_slow(mtx_t *m) { return mutex_c11_result(take((pthread_mutex_t *)(void *)m, NULL, SITE(), "mtx_lock")); }
+static COLD int mtx_lock_slow(pthread_mutex_t *m) { return mutex_c11_result(take(m, NULL, SITE(), "mtx_lock")); }
+static COLD int mtx_contended_slow(pthread_mutex_t *m) { return mutex_c11_result(take_slow(m, NULL, SITE(), EBUSY, "mtx_lock")); }
+static COLD int mtx_unlock_slow(mtx_t *m) { return mutex_c11_result(release((pthread_mutex_t *)(void *)m, SITE(), "mtx_unlock")); }
 
-static COLD int mtx_contended_slow(mtx_t *m)
+static __attribute__((noinline)) int mtx_lock_other(pthread_mutex_t *m, uint32_t lock, uint32_t stack, struct thread *t, uint32_t n)
 {
-	return mutex_c11_result(take_slow((pthread_mutex_t *)(void *)m, NULL, SITE(), EBUSY, "mtx_lock"));
+	return known_other(m, lock, stack, t, n, mtx_lock_slow, mtx_contended_slow);
 }
 
-static COLD int mtx_unlock_slow(mtx_t *m) { return mutex_c11_result(release((pthread_mutex_t *)(void *)m, SITE(), "mtx_unlock")); }
+static __attribute__((noinline)) int mtx_lock_nested(pthread_mutex_t *m, uint32_t lock, uint32_t stack, struct thread *t, uint32_t n)
+{
+	return known_nested(m, lock, stack, t, n, mtx_contended_slow, mtx_lock_other);
+}
 
 INTERPOSE(int, mtx_lock, (mtx_t *m))
 {
-	if (unlikely(!try_known((pthread_mutex_t *)(void *)m, SITE())))
-		return mtx_lock_slow(m);
-	if (unlikely(real_pthread_mutex_trylock((pthread_mutex_t *)(void *)m)))
-		return mtx_contended_slow(m);
-	return thrd_success;
+	return known_first((pthread_mutex_t *)(void *)m, SITE(), mtx_lock_slow, mtx_contended_slow, mtx_lock_nested);
 }
 
 INTERPOSE(int, mtx_unlock, (mtx_t *m))

@@ -105,7 +105,7 @@ static void pairs(bool ordered, unsigned nr_threads, unsigned gate, unsigned nr,
 	order_stats(&s);
 	size_t cache = 0;
 	for (unsigned th = 0; th < nr_threads; th++)
-		cache += (c[th].mask + 1) * sizeof *c[th].entry;
+		cache += order_cache_bytes(&c[th]);
 	printf("%s pairs, %u threads%s, %u locks: %u new dependencies, %.0f ns each; %.1f bytes "
 	       "each, caches %zu KB; %llu cycles, %llu cut\n",
 	       ordered ? "ordered" : "unordered", nr_threads, gate ? ", all under one lock" : "", nr_locks, n, t / n,

@@ -24,7 +24,7 @@
 enum { W = ORDER_WRITE, R = ORDER_READ, TRY = ORDER_TRY, TIMED = ORDER_TIMED };
 
 struct thread {
-	uint32_t id, seg, chain;
+	uint32_t id, seg, chain, below; /* chain may be ORDER_LATER: the last lock held, on top of below */
 	struct order_cache cache;
 	struct order_hold *held;
 	unsigned nr, room;
@@ -86,12 +86,20 @@ static inline uint32_t stack_of(const struct thread *t, uint32_t lock)
 	return t->id * 100000 + lock % 5000;
 }
 
+/* A chain that was left open is asked for when something is taken on top. */
+static inline uint32_t chain_of(struct thread *t)
+{
+	if (t->chain == ORDER_LATER)
+		t->chain = order_resume(&t->cache, t->seg, t->held, t->nr, t->nr - 1, t->below);
+	return t->chain;
+}
+
 static inline void take(struct thread *t, uint32_t lock, uint32_t key)
 {
-	uint32_t next = order_next(&t->cache, t->chain, lock, key, t->seg);
+	t->below = chain_of(t);
+	uint32_t next = order_step(&t->cache, t->below, lock, key, t->seg);
 	if (!next)
-		next =
-		    order_next_slow(&t->cache, t->id, t->seg, t->chain, t->held, t->nr, lock, key, stack_of(t, lock));
+		next = order_next_slow(&t->cache, t->id, t->seg, t->below, t->held, t->nr, lock, key, stack_of(t, lock));
 	t->chain = next;
 	if (t->nr == t->room) {
 		t->room = t->room ? 2 * t->room : 16;

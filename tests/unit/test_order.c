@@ -371,15 +371,15 @@ static void test_out_of_order(void **state)
 	/* The same holds give the same chain, however come by. */
 	take(t, a, W);
 	take(t, c, W);
-	uint32_t chain = t->chain;
+	uint32_t chain = chain_of(t);
 	drop_all(t);
 	take(t, a, W);
 	take(t, b, W);
 	take(t, c, W);
 	drop(t, b);
-	assert_int_equal(t->chain, chain);
+	assert_int_equal(chain_of(t), chain);
 	/* A lock that is in it already adds nothing. */
-	assert_int_equal(order_next_slow(&t->cache, t->id, t->seg, t->chain, t->held, t->nr, a, W, 1), chain);
+	assert_int_equal(order_next_slow(&t->cache, t->id, t->seg, chain_of(t), t->held, t->nr, a, W, 1), chain);
 	struct order_hold twice[3] = { t->held[0], t->held[1], t->held[0] };
 	assert_int_equal(order_rebuild(twice, 3), chain);
 	drop_all(t);

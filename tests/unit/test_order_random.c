@@ -51,7 +51,7 @@ struct thread {
 	uint32_t id, seg, moment;
 	bool alive, joined;
 	struct order_cache cache;
-	uint32_t chain, nr;
+	uint32_t chain, below, nr; /* chain may be ORDER_LATER: the last lock held, on top of below */
 	struct order_hold held[MAX_HELD];
 };
 static struct thread threads[MAX_THREADS];
@@ -291,7 +291,10 @@ static void take(struct thread *t)
 		if (!(key & ORDER_READ) && prefers[l] && nr_writes < MAX_DEPS)
 			writes[nr_writes++] = d;
 	}
-	uint32_t next = order_next(&t->cache, t->chain, lock, key, t->seg);
+	if (t->chain == ORDER_LATER)
+		t->chain = order_resume(&t->cache, t->seg, t->held, t->nr, t->nr - 1, t->below);
+	t->below = t->chain;
+	uint32_t next = order_step(&t->cache, t->chain, lock, key, t->seg);
 	if (!next)
 		next = order_next_slow(&t->cache, t->id, t->seg, t->chain, t->held, t->nr, lock, key, stack);
 	assert_int_not_equal(next, 0);
