@@ -133,7 +133,9 @@ static unsigned field_bytes(uint8_t enc)
 	return enc & PE_INDIRECT ? 0 : bytes[enc & 0x0f];
 }
 
-bool cfi_search(const struct cfi_span *hdr, uintptr_t pc, uintptr_t *at, bool *linear)
+/* The table of an .eh_frame_hdr: *field bytes each for start and FDE. False: no header, or one not understood. */
+static bool open_table(const struct cfi_span *hdr, uintptr_t *frame, struct cfi_cur *table, uint8_t *enc,
+		       unsigned *field, uint64_t *count)
 {
 	struct cfi_cur c = { hdr->lo, hdr->hi, false };
 	uintptr_t base = (uintptr_t)hdr->lo;
@@ -141,19 +143,33 @@ bool cfi_search(const struct cfi_span *hdr, uintptr_t pc, uintptr_t *at, bool *l
 	uint8_t count_enc = (uint8_t)cfi_fixed(&c, 1), table_enc = (uint8_t)cfi_fixed(&c, 1);
 	if (c.bad || version != 1 || frame_enc == PE_OMIT)
 		return false;
-	*at = cfi_encoded(&c, frame_enc, base);
-	*linear = true;
+	*frame = cfi_encoded(&c, frame_enc, base);
+	*field = 0;
 	if (c.bad || count_enc == PE_OMIT || table_enc == PE_OMIT)
 		return !c.bad;
-	uint64_t count = cfi_encoded(&c, count_enc, base);
-	unsigned field = field_bytes(table_enc);
+	*count = cfi_encoded(&c, count_enc, base);
+	*field = field_bytes(table_enc);
 	if (c.bad)
 		return false;
-	if (field == 0)
+	if (*field && *count > (uint64_t)(c.hi - c.p) / (2 * *field))
+		*count = (uint64_t)(c.hi - c.p) / (2 * *field);
+	*table = c;
+	*enc = table_enc;
+	return true;
+}
+
+bool cfi_search(const struct cfi_span *hdr, uintptr_t pc, uintptr_t *at, bool *linear)
+{
+	struct cfi_cur c;
+	uintptr_t base = (uintptr_t)hdr->lo;
+	unsigned field;
+	uint8_t table_enc;
+	uint64_t count;
+	if (!open_table(hdr, at, &c, &table_enc, &field, &count))
+		return false;
+	*linear = field == 0;
+	if (*linear)
 		return true;
-	*linear = false;
-	if (count > (uint64_t)(c.hi - c.p) / (2 * field))
-		count = (uint64_t)(c.hi - c.p) / (2 * field);
 	const uint8_t *table = c.p;
 	uint64_t low = 0, high = count; /* entry[low - 1] begins at or before pc, entry[high] after it */
 	while (low < high) {
@@ -169,6 +185,31 @@ bool cfi_search(const struct cfi_span *hdr, uintptr_t pc, uintptr_t *at, bool *l
 	struct cfi_cur e = { table + (low - 1) * 2 * field + field, c.hi, false };
 	*at = cfi_encoded(&e, table_enc, base);
 	return !e.bad;
+}
+
+uint64_t cfi_entries(const struct cfi_span *hdr)
+{
+	struct cfi_cur c;
+	uintptr_t frame;
+	unsigned field;
+	uint8_t enc;
+	uint64_t count;
+	return open_table(hdr, &frame, &c, &enc, &field, &count) && field ? count : 0;
+}
+
+bool cfi_entry(const struct cfi_span *hdr, uint64_t i, uintptr_t *start, uintptr_t *fde)
+{
+	struct cfi_cur c;
+	uintptr_t frame;
+	unsigned field;
+	uint8_t enc;
+	uint64_t count;
+	if (!open_table(hdr, &frame, &c, &enc, &field, &count) || !field || i >= count)
+		return false;
+	cfi_skip(&c, i * 2 * field);
+	*start = cfi_encoded(&c, enc, (uintptr_t)hdr->lo);
+	*fde = cfi_encoded(&c, enc, (uintptr_t)hdr->lo);
+	return !c.bad;
 }
 
 /* Length field of an entry; *end is where it ends. False: terminator or nonsense. */
@@ -212,6 +253,7 @@ static bool read_cie(const struct cfi_span *span, const uint8_t *at, struct cfi_
 		return false;
 	f->ra = (uint8_t)ra;
 	f->enc = PE_ABS;
+	f->lsda_enc = PE_OMIT;
 	f->signal = false;
 	*sized = aug[0] == 'z';
 	if (*sized) {
@@ -224,7 +266,7 @@ static bool read_cie(const struct cfi_span *span, const uint8_t *at, struct cfi_
 		while (more && *++aug)
 			switch (*aug) {
 			case 'L':
-				cfi_skip(&d, 1);
+				f->lsda_enc = (uint8_t)cfi_fixed(&d, 1);
 				break;
 			case 'P': {
 				/* Only to be skipped: do not follow it. */
@@ -271,8 +313,17 @@ bool cfi_fde_at(const struct cfi_span *span, uintptr_t at, uintptr_t pc, bool li
 			continue;
 		out->start = cfi_encoded(&e, out->enc, 0);
 		out->end = out->start + cfi_encoded(&e, out->enc & 0x0f, 0);
-		if (sized)
-			cfi_skip(&e, cfi_uleb(&e));
+		out->lsda = 0;
+		if (sized) {
+			uint64_t more = cfi_uleb(&e);
+			struct cfi_cur l = e;
+			cfi_skip(&e, more);
+			l.hi = e.p;
+			if (out->lsda_enc != PE_OMIT && more)
+				out->lsda = cfi_encoded(&l, out->lsda_enc & 0x7f, 0);
+			if (l.bad)
+				out->lsda = 0;
+		}
 		if (e.bad || pc < out->start || pc >= out->end)
 			continue;
 		out->fde = (struct cfi_span){ e.p, e.hi };

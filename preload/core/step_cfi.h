@@ -23,7 +23,9 @@ struct cfi_fde {
 	int64_t data_align;
 	uint8_t ra;  /* column of the return address */
 	uint8_t enc; /* of DW_CFA_set_loc */
-	bool signal; /* 'S': the frame's caller was interrupted, not calling */
+	uint8_t lsda_enc;
+	uintptr_t lsda; /* language-specific data, 0 none */
+	bool signal;    /* 'S': the frame's caller was interrupted, not calling */
 };
 
 enum cfi_how {
@@ -55,6 +57,11 @@ bool cfi_search(const struct cfi_span *hdr, uintptr_t pc, uintptr_t *at, bool *l
 
 /* Reads the FDE at `at` (linear: the one for pc among those from `at` on). False also if it is not pc's. */
 bool cfi_fde_at(const struct cfi_span *span, uintptr_t at, uintptr_t pc, bool linear, struct cfi_fde *out);
+
+/* Number of entries in an .eh_frame_hdr's table, 0 where it has none; and one of them: start of code, address of FDE.
+ * For who wants all functions instead of one. */
+uint64_t cfi_entries(const struct cfi_span *hdr);
+bool cfi_entry(const struct cfi_span *hdr, uint64_t i, uintptr_t *start, uintptr_t *fde);
 
 /* Runs its instructions up to pc. */
 bool cfi_row_at(const struct cfi_fde *fde, uintptr_t pc, struct cfi_row *out);

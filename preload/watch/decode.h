@@ -36,6 +36,8 @@ enum insn_is {
 	INSN_IMM = 0x1000,        /* ends with an immediate of four bytes or more: in a non-PIE perhaps an address */
 	INSN_MOV64 = 0x2000,      /* a plain 64-bit mov into a register, or pop */
 	INSN_POP_MEMORY = 0x4000, /* pop with an operand: its %rsp is the one after the pop */
+	INSN_SP = 0x8000,         /* an operand is %rsp itself, only read */
+	INSN_BP = 0x10000,        /* the same of %rbp */
 };
 
 /* Bits of reads and kills: 0-15 rax rcx rdx rbx rsp rbp rsi rdi r8-r15, then the status flags. */
@@ -49,24 +51,24 @@ enum {
 };
 #define FLAGS_ALL 0x3f0000u
 #define GPRS_ALL  0x00ffffu
-enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R15 = 15, REG_RIP = 16, REG_NONE = 0xff };
+enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R15 = 15, BASE_RIP = 16, NO_REG = 0xff };
 
 struct insn {
+	uint32_t is; /* enum insn_is */
 	uint32_t at; /* where, from the base the caller gave */
 	uint8_t len;
 	uint8_t kind;        /* enum insn_kind */
-	uint16_t is;         /* enum insn_is */
 	uint32_t reads;      /* registers and flags */
 	uint32_t kills;      /* overwritten in full, whatever they held */
 	uint16_t changes;    /* registers overwritten at all */
-	uint8_t base, index; /* of the explicit memory operand: 0-15, REG_RIP, REG_NONE */
+	uint8_t base, index; /* of the explicit memory operand: 0-15, BASE_RIP, NO_REG */
 	uint8_t scale;       /* 1 2 4 8 */
 	uint8_t size;        /* bytes of it */
 	uint8_t disp_at;     /* offset in the instruction of a rip-relative displacement */
 	uint8_t op;          /* INSN_STRING: low half enum site_string, high half enum site_repeat */
 	int32_t disp; /* displacement; of a direct branch: target minus the instruction's end; or the immediate */
 };
-_Static_assert(sizeof(struct insn) == 28, "a module has millions");
+_Static_assert(sizeof(struct insn) == 32, "a module has millions");
 
 struct decoder {
 	/* Decodes the instruction at code, of which `bytes` may be read. False: it is none. `at` is left alone. */

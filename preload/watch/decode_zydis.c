@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-/* The general register a Zydis register is (part of), or REG_NONE; *bits how much of it. */
+/* The general register a Zydis register is (part of), or NO_REG; *bits how much of it. */
 static uint8_t gpr_of(ZydisRegister r, unsigned *bits)
 {
 	if (r >= ZYDIS_REGISTER_RAX && r <= ZYDIS_REGISTER_R15) {
@@ -30,14 +30,14 @@ static uint8_t gpr_of(ZydisRegister r, unsigned *bits)
 		return (uint8_t)(r - ZYDIS_REGISTER_AH);
 	if (r >= ZYDIS_REGISTER_SPL && r <= ZYDIS_REGISTER_R15B)
 		return (uint8_t)(r - ZYDIS_REGISTER_SPL + RSP);
-	return REG_NONE;
+	return NO_REG;
 }
 
 static uint32_t bit_of(ZydisRegister r)
 {
 	unsigned bits;
 	uint8_t g = gpr_of(r, &bits);
-	return g == REG_NONE ? 0 : 1u << g;
+	return g == NO_REG ? 0 : 1u << g;
 }
 
 static uint32_t flags_of(ZyanU32 f)
@@ -166,7 +166,7 @@ static void take_memory(const ZydisDecodedInstruction *z, const ZydisDecodedOper
 {
 	bool lea = o->mem.type == ZYDIS_MEMOP_TYPE_AGEN;
 	out->base = o->mem.base == ZYDIS_REGISTER_RIP || o->mem.base == ZYDIS_REGISTER_EIP
-			? REG_RIP
+			? BASE_RIP
 			: gpr_of(o->mem.base, &(unsigned){ 0 });
 	out->index = gpr_of(o->mem.index, &(unsigned){ 0 });
 	out->scale = o->mem.scale ? o->mem.scale : 1;
@@ -174,7 +174,7 @@ static void take_memory(const ZydisDecodedInstruction *z, const ZydisDecodedOper
 	out->size = o->size <= 512 ? (uint8_t)(o->size / 8) : 0;
 	if (z->address_width == 32)
 		out->is |= INSN_ADDR32;
-	if (out->base == REG_RIP) {
+	if (out->base == BASE_RIP) {
 		out->disp_at = z->raw.disp.offset;
 		if (z->address_width == 32)
 			out->is |= INSN_PINNED;
@@ -252,12 +252,14 @@ static void take_register(const ZydisDecodedOperand *o, struct insn *out)
 	uint8_t g = gpr_of(o->reg.value, &bits);
 	if (o->reg.value == ZYDIS_REGISTER_GS)
 		out->is |= INSN_GS;
-	if (g == REG_NONE)
+	if (g == NO_REG)
 		return;
 	if (o->actions & ZYDIS_OPERAND_ACTION_MASK_READ)
 		out->reads |= 1u << g;
 	if (o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)
 		out->changes |= (uint16_t)(1u << g);
+	if (o->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT && !(o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
+		out->is |= g == RSP ? INSN_SP : g == RBP ? INSN_BP : 0;
 	if (o->actions == ZYDIS_OPERAND_ACTION_WRITE || o->actions == ZYDIS_OPERAND_ACTION_READWRITE)
 		if (bits >= 32)
 			out->kills |= 1u << g;
@@ -269,10 +271,17 @@ static void correct(const ZydisDecodedInstruction *z, const ZydisDecodedOperand 
 	bool repeated = (out->is & INSN_STRING) && out->op >> 4;
 	switch (z->mnemonic) {
 	case ZYDIS_MNEMONIC_XOR:
+		out->kills |= FLAG_AF;
+		/* fall through */
 	case ZYDIS_MNEMONIC_SUB:
 		if (o[0].type == ZYDIS_OPERAND_TYPE_REGISTER && o[1].type == ZYDIS_OPERAND_TYPE_REGISTER &&
 		    o[0].reg.value == o[1].reg.value && o[0].size >= 32)
 			out->reads &= ~bit_of(o[0].reg.value);
+		break;
+	case ZYDIS_MNEMONIC_AND:
+	case ZYDIS_MNEMONIC_OR:
+	case ZYDIS_MNEMONIC_TEST:
+		out->kills |= FLAG_AF; /* undefined, but not kept */
 		break;
 	case ZYDIS_MNEMONIC_BSF:
 	case ZYDIS_MNEMONIC_BSR: /* left alone when the source is zero */
@@ -311,7 +320,7 @@ bool decode_zydis(const struct zydis *zy, const uint8_t *code, size_t bytes, str
 					  &z, o)))
 		return false;
 	uint32_t at = out->at;
-	*out = (struct insn){ .at = at, .len = z.length, .base = REG_NONE, .index = REG_NONE, .scale = 1 };
+	*out = (struct insn){ .at = at, .len = z.length, .base = NO_REG, .index = NO_REG, .scale = 1 };
 	out->kind = kind_of(&z);
 	if (pinned(&z, out->kind))
 		out->is |= INSN_PINNED;
@@ -330,8 +339,8 @@ bool decode_zydis(const struct zydis *zy, const uint8_t *code, size_t bytes, str
 	}
 	if (z.cpu_flags) {
 		out->reads |= flags_of(z.cpu_flags->tested);
-		out->kills |=
-		    flags_of(z.cpu_flags->modified | z.cpu_flags->set_0 | z.cpu_flags->set_1 | z.cpu_flags->undefined);
+		/* What the manual calls undefined is in practice often left as it was. */
+		out->kills |= flags_of(z.cpu_flags->modified | z.cpu_flags->set_0 | z.cpu_flags->set_1);
 	}
 	correct(&z, o, out);
 	if (z.raw.imm[0].is_relative)

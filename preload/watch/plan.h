@@ -64,7 +64,8 @@ struct plan_window {
 	uint8_t patch[6];
 };
 
-/* A moved instruction: from where (from plan.base) to where (offset in the arena). Its check, if any, stands before. */
+/* A moved instruction: from where (from plan.base) to where (offset in the arena): to its check, if it has one. Between
+ * this `to` and the next the program stands before or in this instruction, stubs aside. */
 struct plan_moved {
 	uint32_t from, to;
 };
@@ -81,6 +82,7 @@ enum plan_reason {
 	PLAN_PINNED,       /* an instruction that must stay where it is, as a call through memory */
 	PLAN_OPERAND,      /* an operand that is not emitted: gather, masks, saved state */
 	PLAN_TLS,          /* relative to %fs */
+	PLAN_UNREACHED,    /* nothing seems to lead there */
 	PLAN_REASONS
 };
 

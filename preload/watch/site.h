@@ -14,7 +14,7 @@ enum site_flag {
 	SITE_SYNC = 2,          /* `lock`ed or xchg with memory */
 	SITE_REP = 4,           /* the entry works out the extent itself, see enum site_string */
 	SITE_NORETURNVALUE = 8, /* SITE_SYNC whose result and flags nobody looks at: it releases, it does not acquire */
-	SITE_STORE_ONLY = 16,   /* SITE_SYNC: an xchg, which always stores and never looks at what was there */
+	SITE_STORE_ONLY = 16,   /* with SITE_NORETURNVALUE: an xchg that is in effect a store */
 	SITE_HOISTED = 32,      /* the check stands before instructions that precede it in the program */
 };
 

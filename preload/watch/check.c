@@ -1,0 +1,336 @@
+/* check.c - See check.h; the sequences are described in the comment of each function. */
+#include "watch/check.h"
+
+#include "watch/grow.h"
+
+#define HOIST_MAX  8u  /* instructions a check may move up */
+#define KNOWN_MAX  16u /* checks remembered to save others */
+#define CHUNKS_MAX 11u /* pieces of one access: 8 of 64 bytes; other sizes are below 64: at most 7 and 3 */
+
+/* %fs slots, from abi.fs_save. */
+enum { SAVE_SCRATCH = 0, SAVE_RAX = 8, SAVE_FLAGS = 16 };
+
+/* A check's stub, emitted behind the window. */
+struct pending {
+	const struct insn *insn;
+	uint32_t site;
+	uint32_t jump[CHUNKS_MAX]; /* where the rel32 of each jne stands */
+	uint32_t jumps;
+};
+
+struct known {
+	struct operand m;
+	uint8_t size;
+	bool write;
+};
+
+struct out {
+	struct emit *e;
+	const struct window *w;
+	struct pending pending[WINDOW_ACCESSES];
+	uint32_t nr_pending;
+	struct known known[KNOWN_MAX];
+	uint32_t nr_known;
+};
+
+/* Saved around a check or call: what the program still needs. */
+struct saved {
+	bool flags, rax, rax_used;
+	bool scratch;
+	uint8_t reg;
+};
+
+static bool is_sync(const struct insn *i)
+{
+	return (i->is & INSN_LOCKED) != 0;
+}
+static bool is_string(const struct insn *i)
+{
+	return (i->is & INSN_STRING) != 0;
+}
+
+static uint32_t operand_regs(const struct insn *i)
+{
+	return (i->base < 16 ? 1u << i->base : 0) | (i->index < 16 ? 1u << i->index : 0);
+}
+
+/* A register to work in: dead if possible. */
+static uint8_t choose_scratch(const struct insn *i, uint32_t live, bool *dead)
+{
+	uint32_t taken = operand_regs(i) | 1u << RSP | (live & FLAGS_ALL ? 1u << RAX : 0);
+	uint32_t free = GPRS_ALL & ~live & ~taken;
+	*dead = free != 0;
+	return (uint8_t)__builtin_ctz(free ? free : GPRS_ALL & ~taken);
+}
+
+/*
+ * Flags, where live, go by way of %rax (SAVE_RAX): lahf; seto %al. If the operand uses %rax it gets its value back.
+ */
+static struct saved emit_save(struct emit *e, const struct insn *i, uint32_t live, bool scratch)
+{
+	struct saved s = { .flags = (live & FLAGS_ALL) != 0, .rax = live & 1u << RAX };
+	s.rax_used = s.flags && (operand_regs(i) & 1u << RAX);
+	if (scratch) {
+		bool dead;
+		s.reg = choose_scratch(i, live, &dead);
+		s.scratch = !dead;
+	}
+	int32_t slot = e->abi->fs_save;
+	if (s.flags) {
+		if (s.rax)
+			emit_tls(e, 8, 0x89, RAX, slot + SAVE_RAX);
+		emit_bytes(e, "\x9f\x0f\x90\xc0", 4); /* lahf; seto %al */
+		if (s.rax_used) {
+			emit_tls(e, 8, 0x89, RAX, slot + SAVE_FLAGS);
+			emit_tls(e, 8, 0x8b, RAX, slot + SAVE_RAX);
+		}
+		e->plan->counts.saves_flags++;
+	}
+	if (s.scratch) {
+		emit_tls(e, 8, 0x89, s.reg, slot + SAVE_SCRATCH);
+		e->plan->counts.saves_register++;
+	}
+	return s;
+}
+
+static void emit_restore(struct emit *e, const struct saved *s)
+{
+	int32_t slot = e->abi->fs_save;
+	if (s->scratch)
+		emit_tls(e, 8, 0x8b, s->reg, slot + SAVE_SCRATCH);
+	if (!s->flags)
+		return;
+	if (s->rax_used)
+		emit_tls(e, 8, 0x8b, RAX, slot + SAVE_FLAGS);
+	emit_bytes(e, "\x04\x7f\x9e", 3); /* add $0x7f, %al: overflows if %al was 1; sahf */
+	if (s->rax)
+		emit_tls(e, 8, 0x8b, RAX, slot + SAVE_RAX);
+}
+
+static uint32_t add_site(struct emit *e, const struct insn *i, uint8_t flags)
+{
+	struct plan *p = e->plan;
+	uint32_t n = p->nr_sites++;
+	struct watch_site *s = (struct watch_site *)(p->image + p->sites_at) + n;
+	*s = (struct watch_site){ .pc = e->code->base + i->at, .flags = flags, .check = e->at };
+	if (i->is & INSN_WRITES)
+		s->flags |= SITE_WRITE;
+	if (is_string(i))
+		s->op = SITE_STRING(i->op & 15, i->size, i->op >> 4);
+	else
+		s->size = i->size;
+	return n;
+}
+
+/*
+ * lea -128(%rsp),%rsp; push %rdi; push %rsi; lea OPERAND,%rdi; lea site(%rip),%rsi; call *entry(%rip); pop %rsi;
+ * pop %rdi; lea 128(%rsp),%rsp: nothing the program has below %rsp is touched.
+ */
+static void emit_call(struct emit *e, const struct insn *i, uint32_t site, uint32_t entry)
+{
+	emit_bytes(e, "\x48\x8d\x64\x24\x80\x57\x56", 7);
+	if (!is_string(i)) {
+		struct operand m = emit_operand(e->code, i, i->base == RSP ? 128 + 16 : 0);
+		emit_mem(e, 0, 8, 0x8d, RDI, &m);
+	}
+	emit_bytes(e, "\x48\x8d\x35", 3);
+	emit_rel(e, e->plan->sites_at + site * (uint32_t)sizeof(struct watch_site));
+	emit_bytes(e, "\xff\x15", 2);
+	emit_rel(e, entry);
+	emit_bytes(e, "\x5e\x5f\x48\x8d\xa4\x24\x80\x00\x00\x00", 10);
+}
+
+/* One piece of the access: mov %gs:OPERAND,%reg; or $ones,%reg (reads only); cmp %fs:write_tag,%reg; jne stub. */
+static void emit_piece(struct emit *e, const struct insn *i, uint8_t reg, unsigned offset, unsigned bytes,
+		       struct pending *p)
+{
+	static const uint16_t load[9] = { 0, 0x0fb6, 0x0fb7, 0, 0x8b, 0, 0, 0, 0x8b };
+	struct operand m = emit_operand(e->code, i, (int32_t)offset);
+	unsigned width = bytes == 8 ? 8 : 4;
+	if (!e->abi->direct) {
+		emit_mem(e, 0, 8, 0x8d, reg, &m);
+		emit_reg(e, 8, 0xc1, 4, reg);
+		emit_8(e, (uint8_t)e->abi->shift);
+		emit_reg(e, 8, 0xc1, 5, reg);
+		emit_8(e, (uint8_t)e->abi->shift);
+		m = (struct operand){ reg, NO_REG, 1, false, 0 };
+	}
+	emit_mem(e, SEG_GS, width, load[bytes], reg, &m);
+	if (!(i->is & INSN_WRITES)) {
+		if (bytes == 8) {
+			emit_8(e, reg & 8 ? 0x4c : 0x48);
+			emit_8(e, 0x0b);
+			emit_8(e, (uint8_t)((reg & 7) << 3 | 5));
+			emit_rel(e, IMAGE_ONES);
+		} else {
+			emit_reg(e, 4, bytes == 1 ? 0x83 : 0x81, 1, reg);
+			if (bytes == 1)
+				emit_8(e, 1);
+			else
+				emit_32(e, bytes == 2 ? 0x0101 : 0x01010101);
+		}
+	}
+	emit_tls(e, bytes, bytes == 1 ? 0x3a : 0x3b, reg, e->abi->fs_write_tag);
+	emit_bytes(e, "\x0f\x85", 2);
+	p->jump[p->jumps++] = e->at;
+	emit_32(e, 0);
+}
+
+static void emit_check(struct out *o, const struct insn *i, uint32_t live, bool hoisted)
+{
+	struct emit *e = o->e;
+	struct pending *p = &o->pending[o->nr_pending++];
+	*p = (struct pending){ .insn = i, .site = add_site(e, i, hoisted ? SITE_HOISTED : 0) };
+	struct saved s = emit_save(e, i, live, true);
+	for (unsigned done = 0, n; done < i->size; done += n) {
+		unsigned left = i->size - done;
+		n = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+		emit_piece(e, i, s.reg, done, n, p);
+	}
+	e->plan->ways[p->site].resume = e->at;
+	emit_restore(e, &s);
+	e->plan->counts.checks++;
+}
+
+/* What nobody looks at after this instruction it need not acquire. */
+static bool result_unused(const struct insn *i, uint32_t live_after)
+{
+	return !(live_after & (i->changes | (i->kills & FLAGS_ALL)));
+}
+
+/* A site that always calls: the call stands in line. */
+static void emit_always(struct out *o, const struct insn *i, uint32_t live, uint32_t live_after)
+{
+	struct emit *e = o->e;
+	uint8_t flags = is_string(i) ? SITE_REP : SITE_SYNC;
+	if (flags == SITE_SYNC && result_unused(i, live_after))
+		flags |= i->is & INSN_XCHG ? SITE_NORETURNVALUE | SITE_STORE_ONLY : SITE_NORETURNVALUE;
+	uint32_t site = add_site(e, i, flags);
+	struct saved s = emit_save(e, i, live, false);
+	e->plan->ways[site].stub = e->at;
+	emit_call(e, i, site, is_string(i) ? IMAGE_REP : IMAGE_SYNC);
+	e->plan->ways[site].resume = e->at;
+	emit_restore(e, &s);
+	e->plan->counts.checks++;
+}
+
+static bool same_operand(const struct operand *a, const struct operand *b)
+{
+	return a->base == b->base && a->index == b->index && a->addr32 == b->addr32 &&
+	       (a->index == NO_REG || a->scale == b->scale);
+}
+
+/* Already checked, with nothing in between that would make it worth doing again? If not, remember that it is now. */
+static bool already_checked(struct out *o, const struct insn *i)
+{
+	struct operand m = emit_operand(o->e->code, i, 0);
+	bool write = (i->is & INSN_WRITES) != 0;
+	for (uint32_t k = 0; k < o->nr_known; k++) {
+		const struct known *n = &o->known[k];
+		int64_t from = (int64_t)m.disp - n->m.disp;
+		if (same_operand(&n->m, &m) && from >= 0 && from + i->size <= n->size && (n->write || !write))
+			return true;
+	}
+	o->known[o->nr_known < KNOWN_MAX ? o->nr_known++ : KNOWN_MAX - 1] = (struct known){ m, i->size, write };
+	return false;
+}
+
+static void forget_changed(struct out *o, const struct insn *i)
+{
+	uint32_t kept = 0;
+	for (uint32_t k = 0; k < o->nr_known; k++) {
+		const struct operand *m = &o->known[k].m;
+		uint32_t regs = (m->base < 16 ? 1u << m->base : 0) | (m->index < 16 ? 1u << m->index : 0);
+		if (!(regs & i->changes))
+			o->known[kept++] = o->known[k];
+	}
+	o->nr_known = kept;
+}
+
+/* Where before its access a check is cheapest: the nearest place where flags are dead. */
+static uint32_t place_of_check(const struct window *w, uint32_t at)
+{
+	const struct insn *i = &w->insn[at];
+	uint32_t regs = operand_regs(i);
+	for (uint32_t k = at;; k--) {
+		if (!(w->live[k] & FLAGS_ALL))
+			return k;
+		if (k == 0 || at - k >= HOIST_MAX)
+			return at;
+		const struct insn *before = &w->insn[k - 1];
+		if ((before->changes & regs) || before->kind != INSN_PLAIN || is_sync(before) || is_string(before))
+			return at;
+	}
+}
+
+static void emit_stubs(struct out *o)
+{
+	struct emit *e = o->e;
+	for (uint32_t k = 0; k < o->nr_pending; k++) {
+		struct pending *p = &o->pending[k];
+		emit_room(e);
+		if (e->no_memory)
+			return;
+		e->plan->ways[p->site].stub = e->at;
+		for (uint32_t j = 0; j < p->jumps; j++) {
+			uint32_t rel = e->at - (p->jump[j] + 4);
+			memcpy(e->plan->image + p->jump[j], &rel, 4);
+		}
+		emit_call(e, p->insn, p->site, IMAGE_MISS);
+		emit_8(e, 0xe9);
+		emit_rel(e, e->plan->ways[p->site].resume);
+	}
+}
+
+static void emit_insn(struct out *o, const uint32_t *place, uint32_t at)
+{
+	const struct window *w = o->w;
+	const struct insn *i = &w->insn[at];
+	struct plan *p = o->e->plan;
+	p->moved[p->nr_moved++] = (struct plan_moved){ i->at, o->e->at };
+	if (w->watch[at] && (is_sync(i) || is_string(i))) {
+		emit_always(o, i, w->live[at], at + 1 < w->count ? w->live[at + 1] : w->live_end);
+		o->nr_known = 0;
+	}
+	for (uint32_t k = at; k < w->count && k - at <= HOIST_MAX; k++) {
+		emit_room(o->e);
+		if (o->e->no_memory)
+			return;
+		if (w->watch[k] && place[k] == at && !is_sync(&w->insn[k]) && !is_string(&w->insn[k])) {
+			if (already_checked(o, &w->insn[k]))
+				p->counts.elided++;
+			else
+				emit_check(o, &w->insn[k], w->live[at], k != at);
+		}
+	}
+	emit_moved(o->e, i);
+	forget_changed(o, i);
+}
+
+void check_window(struct emit *e, const struct window *w)
+{
+	struct out o = { .e = e, .w = w };
+	uint32_t place[WINDOW_INSNS];
+	struct plan *p = e->plan;
+	if (!grow(&p->moved, &p->moved_cap, p->nr_moved, (size_t)p->nr_moved + w->count, sizeof(*p->moved))) {
+		e->no_memory = true;
+		return;
+	}
+	for (uint32_t n = 0; n < w->count; n++)
+		place[n] = w->watch[n] ? place_of_check(w, n) : n;
+	for (uint32_t n = 0; n < w->count; n++) {
+		emit_room(e);
+		if (e->no_memory)
+			return;
+		emit_insn(&o, place, n);
+	}
+	const struct insn *last = &w->insn[w->count - 1];
+	emit_room(e);
+	if (e->no_memory)
+		return;
+	if (last->kind == INSN_PLAIN || last->kind == INSN_JCC) {
+		emit_8(e, 0xe9);
+		emit_fix(e, (int32_t)(last->at + last->len), 0, true);
+	}
+	emit_stubs(&o);
+}

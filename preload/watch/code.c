@@ -1,0 +1,148 @@
+/* code.c - See code.h. */
+#include "watch/code.h"
+
+#include "watch/grow.h"
+
+struct code_function *code_function_at(const struct code *c, uint32_t at)
+{
+	uint32_t low = 0, high = c->nr_fn; /* fn[low - 1] begins at or before `at`, fn[high] after it */
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+		if (c->fn[mid].lo <= at)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low > 0 && at < c->fn[low - 1].hi ? &c->fn[low - 1] : NULL;
+}
+
+uint32_t code_insn_from(const struct code *c, uint32_t at)
+{
+	uint32_t low = 0, high = c->nr_insn;
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+		if (c->insn[mid].at < at)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+uint32_t code_place(const struct code *c, uintptr_t addr)
+{
+	for (unsigned i = 0; i < c->view->nr_text; i++)
+		if (addr >= c->view->text[i].lo && addr < c->view->text[i].hi)
+			return (uint32_t)(addr - c->base);
+	return UINT32_MAX;
+}
+
+/* One function's instructions. One that does not decode to its very end is left alone, but what was decoded stays: its
+ * branches count. */
+static int decode_function(struct code *c, const struct decoder *d, struct code_function *f)
+{
+	uint32_t at = f->lo;
+	f->first = c->nr_insn;
+	while (at < f->hi) {
+		if (!grow(&c->insn, &c->insn_cap, c->nr_insn, (size_t)c->nr_insn + 1, sizeof(*c->insn)))
+			return -1;
+		struct insn *i = &c->insn[c->nr_insn];
+		i->at = at;
+		if (!d->decode(d, code_bytes(c, at), f->hi - at, i) || i->len == 0 || i->len > f->hi - at) {
+			f->alone = PLAN_UNDECODABLE;
+			at++;
+			continue;
+		}
+		if (i->is & INSN_GS) {
+			f->alone = PLAN_USES_GS;
+			c->uses_gs = true;
+		}
+		bit_set(c->start, at);
+		at += i->len;
+		c->nr_insn++;
+	}
+	f->count = c->nr_insn - f->first;
+	return 0;
+}
+
+/* Hand-written code without unwind information, or data: it is not patched, but its branches count, wherever one
+ * could begin. */
+static void scan_gap(struct code *c, const struct decoder *d, uint32_t lo, uint32_t hi)
+{
+	for (uint32_t at = lo; at < hi; at++) {
+		const uint8_t *p = code_bytes(c, at);
+		uint32_t left = hi - at;
+		int64_t to = -1;
+		if ((p[0] == 0xeb || (p[0] & 0xf0) == 0x70 || (p[0] & 0xfc) == 0xe0) && left >= 2)
+			to = (int64_t)at + 2 + (int8_t)p[1];
+		else if ((p[0] == 0xe8 || p[0] == 0xe9) && left >= 5)
+			to = (int64_t)at + 5 + (int32_t)read32(p + 1);
+		else if (p[0] == 0x0f && left >= 6 && (p[1] & 0xf0) == 0x80)
+			to = (int64_t)at + 6 + (int32_t)read32(p + 2);
+		if (to >= 0 && to < c->span)
+			bit_set(c->target, (uint32_t)to);
+	}
+	for (uint32_t at = lo; at < hi;) {
+		struct insn i = { .at = at };
+		if (!d->decode(d, code_bytes(c, at), hi - at, &i)) {
+			at++;
+			continue;
+		}
+		c->gap_accesses += (i.is & (INSN_READS | INSN_WRITES)) != 0 && i.base != RSP;
+		c->uses_gs |= (i.is & INSN_GS) != 0 && i.kind == INSN_PLAIN && i.len > 3;
+		at += i.len;
+	}
+}
+
+static void scan_gaps(struct code *c, const struct decoder *d)
+{
+	uint32_t f = 0;
+	for (unsigned t = 0; t < c->view->nr_text; t++) {
+		uint32_t at = (uint32_t)(c->view->text[t].lo - c->base),
+			 end = (uint32_t)(c->view->text[t].hi - c->base);
+		for (; f < c->nr_fn && c->fn[f].lo < end; f++) {
+			if (at < c->fn[f].lo)
+				scan_gap(c, d, at, c->fn[f].lo);
+			at = c->fn[f].hi;
+		}
+		if (at < end)
+			scan_gap(c, d, at, end);
+	}
+}
+
+int code_open(struct code *c, const struct code_view *view, const struct decoder *d)
+{
+	*c = (struct code){ .view = view };
+	if (view->nr_text == 0)
+		return 0;
+	c->base = view->text[0].lo;
+	uintptr_t span = view->text[view->nr_text - 1].hi - c->base;
+	if (span >= INT32_MAX)
+		return 0;
+	c->span = (uint32_t)span;
+	c->start = arena_map(span / 8 + 16);
+	c->target = arena_map(span / 8 + 16);
+	if (!c->start || !c->target || code_functions(c) < 0)
+		goto no_memory;
+	for (uint32_t f = 0; f < c->nr_fn; f++)
+		if (decode_function(c, d, &c->fn[f]) < 0)
+			goto no_memory;
+	scan_gaps(c, d);
+	code_targets(c);
+	code_stacks(c);
+	return 0;
+no_memory:
+	code_close(c);
+	return -1;
+}
+
+void code_close(struct code *c)
+{
+	if (c->start)
+		arena_unmap(c->start, c->span / 8 + 16);
+	if (c->target)
+		arena_unmap(c->target, c->span / 8 + 16);
+	ungrow(&c->fn, &c->fn_cap, sizeof(*c->fn));
+	ungrow(&c->insn, &c->insn_cap, sizeof(*c->insn));
+	*c = (struct code){ .view = NULL };
+}

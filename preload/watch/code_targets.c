@@ -1,0 +1,236 @@
+/*
+ * code_targets.c - Every place that may be jumped to: too many is safe, one too few corrupts the program.
+ *
+ * A jump that is not written down as such goes through a code address that stands somewhere: in an instruction, in
+ * data, as the difference of two labels. So each of these is looked for, without asking what it is for.
+ */
+#include "watch/code.h"
+
+#define TABLE_MAX 65536u      /* entries of one jump table */
+#define BASES_MAX 64u         /* label addresses of one function */
+#define WORDS_MAX (64u << 20) /* words looked at for the label differences of one function */
+#define BACK_MAX  32u         /* instructions looked back from an indirect jump */
+#define RSEQ_SIG  0x53053053u /* stands before the abort handler. source: Linux rseq(2), x86 */
+
+static void mark(struct code *c, uintptr_t addr)
+{
+	uint32_t at = code_place(c, addr);
+	if (at != UINT32_MAX)
+		bit_set(c->target, at);
+}
+
+/* Some instruction of a function begins at this address. */
+static bool begins(const struct code *c, uintptr_t addr)
+{
+	uint32_t at = code_place(c, addr);
+	return at != UINT32_MAX && bit_get(c->start, at);
+}
+
+/* Readable up to where, if not inside a function; 0: not at all. */
+static uintptr_t data_end(const struct code *c, uintptr_t addr)
+{
+	for (unsigned i = 0; i < c->view->nr_data; i++)
+		if (addr >= c->view->data[i].lo && addr < c->view->data[i].hi)
+			return c->view->data[i].hi;
+	for (unsigned i = 0; i < c->view->nr_text; i++)
+		if (addr >= c->view->text[i].lo && addr < c->view->text[i].hi)
+			return code_function_at(c, (uint32_t)(addr - c->base)) ? 0 : c->view->text[i].hi;
+	return 0;
+}
+
+/* What `lea` forms the address of may be a jump table: offsets relative to its own beginning. */
+static void try_table(struct code *c, struct code_function *f, uintptr_t table)
+{
+	uintptr_t end = data_end(c, table);
+	unsigned own = 0;
+	for (unsigned n = 0; n < TABLE_MAX && table + 4 * n + 4 <= end; n++) {
+		uintptr_t to = table + (uintptr_t)(int32_t)read32((const void *)(table + 4 * n));
+		if (!begins(c, to))
+			break;
+		uint32_t at = (uint32_t)(to - c->base);
+		bit_set(c->target, at);
+		own += at >= f->lo && at < f->hi;
+	}
+	if (own >= 2)
+		f->is |= FN_TABLE;
+}
+
+/* An address that an instruction forms. */
+static void take_address(struct code *c, struct code_function *f, uintptr_t addr)
+{
+	uint32_t at = code_place(c, addr);
+	if (at != UINT32_MAX) {
+		bit_set(c->target, at);
+		if (at > f->lo && at < f->hi)
+			f->is |= FN_OWN_LEA;
+	}
+	f->is |= FN_LEA;
+	if (data_end(c, addr))
+		try_table(c, f, addr);
+}
+
+/* Where the target of `jmp *reg` comes from; true: from memory, so that it stands there as an address. */
+static bool jump_loaded(const struct code *c, const struct code_function *f, uint32_t jump)
+{
+	const struct insn *j = &c->insn[jump];
+	if ((j->is & INSN_READS) || j->len < 2)
+		return true;
+	const uint8_t *p = code_bytes(c, j->at);
+	uint8_t reg = p[j->len - 1] & 7;
+	for (unsigned k = 0; k + 2 < j->len; k++)
+		reg |= (p[k] & 0xf1) == 0x41 ? 8 : 0;
+	for (uint32_t i = jump; i > f->first && jump - i < BACK_MAX;) {
+		const struct insn *n = &c->insn[--i];
+		if (n->kind != INSN_PLAIN && n->kind != INSN_JCC)
+			return false;
+		if (!(n->changes >> reg & 1)) {
+			if (i != f->first && bit_get(c->target, n->at))
+				return false; /* more than one way leads here */
+			continue;
+		}
+		if (n->is & INSN_LEA)
+			return n->base == BASE_RIP; /* itself a target */
+		if (!(n->is & INSN_MOV64))
+			return false;
+		if ((n->is & INSN_READS) || !(n->reads & ~(1u << RSP) & GPRS_ALL))
+			return true; /* mov from memory, pop */
+		for (uint8_t r = 0; r < 16; r++)
+			if (n->reads >> r & 1)
+				reg = r;
+	}
+	return jump - f->first < BACK_MAX; /* it came in as an argument */
+}
+
+static void take_insn(struct code *c, struct code_function *f, uint32_t index)
+{
+	const struct insn *i = &c->insn[index];
+	if (i->kind == INSN_CALL || i->kind == INSN_CALL_FAR) /* setjmp returns there twice */
+		bit_set(c->target, i->at + i->len);
+	if (i->kind == INSN_JCC || i->kind == INSN_JMP || i->kind == INSN_CALL || i->kind == INSN_LOOP)
+		mark(c, insn_goal(c, i));
+	if (i->is & INSN_ENDBR)
+		bit_set(c->target, i->at);
+	if (i->base == BASE_RIP && (i->is & INSN_LEA)) {
+		take_address(c, f, insn_goal(c, i));
+	} else if (i->base == BASE_RIP && (i->is & (INSN_READS | INSN_WRITES))) {
+		uint32_t at = code_place(c, insn_goal(c, i));
+		struct code_function *g = at != UINT32_MAX ? code_function_at(c, at) : NULL;
+		if (g)
+			g->alone = PLAN_DATA_IN_TEXT;
+	}
+	if (c->view->pie)
+		return;
+	const uint8_t *end = code_bytes(c, i->at + i->len);
+	if (i->is & INSN_IMM) {
+		take_address(c, f, read32(end - 4));
+		if (i->len >= 10)
+			take_address(c, f, read64(end - 8));
+	}
+	if ((i->is & INSN_LEA) && i->base != BASE_RIP)
+		take_address(c, f, (uint32_t)i->disp);
+}
+
+/* A word of data that may be a code address; at: the word itself. */
+static void take_word(struct code *c, uintptr_t word, const void *at, uintptr_t lo)
+{
+	uint32_t to = code_place(c, word);
+	if (to == UINT32_MAX)
+		return;
+	bit_set(c->target, to);
+	if (to < 4 || read32(code_bytes(c, to - 4)) != RSEQ_SIG)
+		return;
+	/* struct rseq_cs: version and flags, start_ip, post_commit_offset, abort_ip */
+	struct code_function *f = code_function_at(c, to);
+	if (f)
+		f->alone = PLAN_RSEQ;
+	if ((uintptr_t)at < lo + 16)
+		return;
+	to = code_place(c, read64((const char *)at - 16));
+	f = to == UINT32_MAX ? NULL : code_function_at(c, to);
+	if (f)
+		f->alone = PLAN_RSEQ;
+}
+
+static void take_words(struct code *c, uintptr_t lo, uintptr_t hi)
+{
+	uintptr_t from = c->base, bytes = c->span;
+	for (uintptr_t at = (lo + 7) & ~(uintptr_t)7; at + 8 <= hi; at += 8) {
+		uintptr_t word = *(const uint64_t *)at;
+		if (unlikely(word - from < bytes))
+			take_word(c, word, (const void *)at, lo);
+	}
+}
+
+/* Any two words in a row of all data that, added to a label's address, hit instructions of this function: a table. */
+static bool label_differences(struct code *c, const struct code_function *f, uintptr_t label)
+{
+	bool table = false;
+	for (unsigned d = 0; d < c->view->nr_data; d++) {
+		const struct code_data *v = &c->view->data[d];
+		unsigned row = 0;
+		for (uintptr_t at = (v->lo + 3) & ~(uintptr_t)3; at + 4 <= v->hi; at += 4) {
+			uintptr_t to = label + (uintptr_t)(intptr_t)(int32_t)read32((const void *)at) - c->base;
+			if (likely(to - f->lo >= f->hi - f->lo) || !bit_get(c->start, (uint32_t)to)) {
+				row = 0;
+				continue;
+			}
+			bit_set(c->target, (uint32_t)to);
+			table |= ++row >= 2;
+		}
+	}
+	return table;
+}
+
+/* A computed jump nobody understands: GNU C's &&label differences, or anything else. */
+static void resolve(struct code *c, struct code_function *f)
+{
+	bool found = false;
+	size_t words = 0;
+	for (unsigned d = 0; d < c->view->nr_data; d++)
+		words += (c->view->data[d].hi - c->view->data[d].lo) / 4;
+	unsigned bases = 0;
+	for (uint32_t n = f->first; n < f->first + f->count; n++) {
+		const struct insn *i = &c->insn[n];
+		if (!(i->is & INSN_LEA) || i->base != BASE_RIP || code_place(c, insn_goal(c, i)) == UINT32_MAX)
+			continue;
+		if (++bases > BASES_MAX || words * bases > WORDS_MAX) {
+			found = false;
+			break;
+		}
+		found |= label_differences(c, f, insn_goal(c, i));
+	}
+	if (!found)
+		f->is |= FN_JUMPS;
+}
+
+void code_targets(struct code *c)
+{
+	for (uint32_t n = 0; n < c->nr_fn; n++) {
+		struct code_function *f = &c->fn[n];
+		bit_set(c->target, f->lo);
+		code_landing_pads(c, f);
+		for (uint32_t i = f->first; i < f->first + f->count; i++)
+			take_insn(c, f, i);
+	}
+	for (unsigned d = 0; d < c->view->nr_data; d++)
+		take_words(c, c->view->data[d].lo, c->view->data[d].hi);
+	for (unsigned t = 0, f = 0; t < c->view->nr_text; t++) {
+		uintptr_t at = c->view->text[t].lo;
+		for (; f < c->nr_fn && c->base + c->fn[f].lo < c->view->text[t].hi; f++) {
+			take_words(c, at, c->base + c->fn[f].lo);
+			at = c->base + c->fn[f].hi;
+		}
+		take_words(c, at, c->view->text[t].hi);
+	}
+	for (size_t r = 0; r < c->view->nr_rela; r++)
+		if (ELF64_R_TYPE(c->view->rela[r].r_info) == R_X86_64_RELATIVE)
+			mark(c, c->view->bias + (uintptr_t)c->view->rela[r].r_addend);
+	for (uint32_t n = 0; n < c->nr_fn; n++) {
+		struct code_function *f = &c->fn[n];
+		for (uint32_t i = f->first; i < f->first + f->count; i++)
+			if (c->insn[i].kind == INSN_JMP_FAR && !jump_loaded(c, f, i))
+				f->is |= FN_COMPUTED;
+		if ((f->is & FN_COMPUTED) && ((f->is & FN_OWN_LEA) || (f->is & (FN_LEA | FN_TABLE)) == FN_LEA))
+			resolve(c, f);
+	}
+}

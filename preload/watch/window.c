@@ -1,0 +1,178 @@
+/*
+ * window.c - See window.h.
+ *
+ * A run is a row of instructions that is entered at its top alone and that can all be moved: conditional jumps may
+ * leave it. Its window reaches from the first to the last access that is watched, and is at least as long as a jump.
+ */
+#include "watch/window.h"
+
+#include "watch/access.h"
+#include "watch/check.h"
+#include "watch/grow.h"
+
+#define JUMP_BYTES 5u
+#define TAIL_INSNS 3u /* a return or jump so near is taken along: it saves the jump back */
+#define FLAGS_BACK 8u /* instructions a window may begin earlier to find dead flags */
+
+uint32_t windows_count(const struct code *c, const struct code_function *f)
+{
+	uint32_t n = 0;
+	for (uint32_t i = f->first; i < f->first + f->count; i++)
+		n += access_of(c, f, &c->insn[i]) == ACCESS_WATCH;
+	return n;
+}
+
+static void count(struct plan *p, enum plan_reason why, uint32_t n)
+{
+	p->counts.accesses += n;
+	p->counts.reason[why] += n;
+}
+
+static bool ends_run(const struct insn *i)
+{
+	return (i->is & INSN_PINNED) || (i->kind != INSN_PLAIN && i->kind != INSN_JCC);
+}
+
+/* Counts what is not watched whatever the window. */
+static void count_others(struct plan *p, const struct code_function *f, enum access a)
+{
+	switch (a) {
+	case ACCESS_PRIVATE:
+		p->counts.private_slots++;
+		break;
+	case ACCESS_CONSTANT:
+		p->counts.constant++;
+		break;
+	case ACCESS_TLS:
+		count(p, f->alone ? f->alone : PLAN_TLS, 1);
+		break;
+	case ACCESS_ODD:
+		count(p, f->alone ? f->alone : PLAN_OPERAND, 1);
+		break;
+	case ACCESS_PINNED:
+		count(p, f->alone ? f->alone : PLAN_PINNED, 1);
+		break;
+	default:
+		break;
+	}
+}
+
+/* The part of the run [lo, hi) that becomes a window around [*first, *end); false: too short. Indices in the function.
+ */
+static bool stretch(const struct insn *insn, const uint32_t *live, uint32_t lo, uint32_t hi, uint32_t *first,
+		    uint32_t *end)
+{
+	uint32_t a = *first, b = *end;
+	for (uint32_t n = 0; n < FLAGS_BACK && a > lo && (live[a] & FLAGS_ALL) && insn[a - 1].kind == INSN_PLAIN; n++)
+		a--;
+	if (live[a] & FLAGS_ALL)
+		a = *first;
+	if (hi - b <= TAIL_INSNS && insn[hi - 1].kind != INSN_PLAIN && insn[hi - 1].kind != INSN_JCC)
+		b = hi;
+	while (insn[b - 1].at + insn[b - 1].len - insn[a].at < JUMP_BYTES && b < hi)
+		b++;
+	while (insn[b - 1].at + insn[b - 1].len - insn[a].at < JUMP_BYTES && a > lo)
+		a--;
+	*first = a;
+	*end = b;
+	return insn[b - 1].at + insn[b - 1].len - insn[a].at >= JUMP_BYTES;
+}
+
+static int add_window(struct windows *w, const struct code_function *f, uint32_t first, uint32_t end)
+{
+	const struct insn *insn = &w->e.code->insn[f->first];
+	struct plan *p = w->e.plan;
+	if (!grow(&p->windows, &p->windows_cap, p->nr_windows, (size_t)p->nr_windows + 1, sizeof(*p->windows)))
+		return -1;
+	p->windows[p->nr_windows++] =
+	    (struct plan_window){ .at = insn[first].at, .to = w->e.at, .how = PLAN_JMP5, .len = JUMP_BYTES };
+	uint32_t live_end = end < f->count ? w->live.before[end] : GPRS_ALL | FLAGS_ALL;
+	struct window win = { &insn[first], &w->live.before[first], &w->watch[first], end - first, live_end };
+	check_window(&w->e, &win);
+	return w->e.no_memory ? -1 : 0;
+}
+
+/* Windows of one run. Long ones are cut in pieces that the emitter's tables hold. */
+static int take_run(struct windows *w, const struct code_function *f, uint32_t lo, uint32_t hi)
+{
+	const struct insn *insn = &w->e.code->insn[f->first];
+	uint32_t next = lo;
+	while (next < hi) {
+		uint32_t first = next, accesses = 0, end = 0;
+		while (first < hi && !w->watch[first])
+			first++;
+		if (first == hi)
+			return 0;
+		uint32_t limit = first - next > FLAGS_BACK + JUMP_BYTES ? first - FLAGS_BACK - JUMP_BYTES : next;
+		uint32_t i = first;
+		for (; i < hi && i - limit < WINDOW_INSNS - JUMP_BYTES - TAIL_INSNS && accesses < WINDOW_ACCESSES; i++)
+			if (w->watch[i]) {
+				accesses++;
+				end = i + 1;
+			}
+		next = i;
+		if (!stretch(insn, w->live.before, limit, i == hi ? hi : i, &first, &end)) {
+			count(w->e.plan, f->is & FN_JUMPS ? PLAN_JUMPS : PLAN_SHORT, accesses);
+			continue;
+		}
+		count(w->e.plan, PLAN_WATCHED, accesses);
+		if (add_window(w, f, first, end) < 0)
+			return -1;
+		next = end > next ? end : next;
+	}
+	return 0;
+}
+
+int windows_of(struct windows *w, const struct code *c, const struct code_function *f)
+{
+	struct plan *p = w->e.plan;
+	if (!grow(&w->watch, &w->watch_cap, 0, (size_t)f->count + 1, 1))
+		return -1;
+	uint32_t watched = 0;
+	for (uint32_t n = 0; n < f->count; n++) {
+		enum access a = access_of(c, f, &c->insn[f->first + n]);
+		w->watch[n] = a == ACCESS_WATCH;
+		watched += a == ACCESS_WATCH;
+		count_others(p, f, a);
+	}
+	if (watched && f->alone) {
+		count(p, f->alone, watched);
+		return 0;
+	}
+	if (!watched)
+		return 0;
+	if (live_function(&w->live, c, f) < 0)
+		return -1;
+	const struct insn *insn = &c->insn[f->first];
+	bool reached = true;
+	for (uint32_t lo = 0, hi; lo < f->count; lo = hi) {
+		reached |= bit_get(c->target, insn[lo].at) || (f->is & FN_JUMPS);
+		for (hi = lo; hi < f->count; hi++) {
+			bool entered = hi > lo && (bit_get(c->target, insn[hi].at) || (f->is & FN_JUMPS) ||
+						   insn[hi].at != insn[hi - 1].at + insn[hi - 1].len);
+			if (entered || (insn[hi].is & INSN_PINNED))
+				break;
+			if (ends_run(&insn[hi])) {
+				hi++;
+				break;
+			}
+		}
+		if (!reached) {
+			for (uint32_t n = lo; n < hi; n++)
+				count(p, PLAN_UNREACHED, w->watch[n]);
+		} else if (hi > lo && take_run(w, f, lo, hi) < 0) {
+			return -1;
+		}
+		if (hi < f->count && hi == lo)
+			hi++; /* a pinned one stands alone */
+		uint8_t kind = insn[hi - 1].kind;
+		reached &= kind != INSN_JMP && kind != INSN_JMP_FAR && kind != INSN_RET && kind != INSN_STOP;
+	}
+	return 0;
+}
+
+void windows_close(struct windows *w)
+{
+	live_close(&w->live);
+	ungrow(&w->watch, &w->watch_cap, 1);
+}

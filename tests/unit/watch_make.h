@@ -1,0 +1,182 @@
+/*
+ * watch_make.h - Random machine instructions of all kinds that touch memory, for test_watch_exec.c.
+ *
+ * Some registers hold pointers, others small numbers, so that most operands are good; what goes astray is taken out
+ * when it does.
+ */
+#ifndef TESTS_UNIT_WATCH_MAKE_H
+#define TESTS_UNIT_WATCH_MAKE_H
+
+#include "watch_run.h"
+
+static uint64_t rng;
+
+static uint32_t rnd(uint32_t below)
+{
+	rng ^= rng << 13;
+	rng ^= rng >> 7;
+	rng ^= rng << 17;
+	return (uint32_t)((rng >> 20) % below);
+}
+
+/* modrm, sib and displacement behind an opcode; at: the instruction so far, of n bytes, its REX at at[rex]. */
+static unsigned put_modrm(uint8_t *at, unsigned n, unsigned rex, unsigned reg, bool memory)
+{
+	static const uint8_t pointers[] = { 3, 6, 7, 8, 9, 12, 5, 4, 4, 14 }, numbers[] = { 1, 10, 13, 2 };
+	at[rex] |= reg & 8 ? 4 : 0;
+	if (!memory && rnd(4) == 0) {
+		unsigned rm = rnd(16);
+		at[rex] |= rm & 8 ? 1 : 0;
+		at[n++] = (uint8_t)(0xc0 | (reg & 7) << 3 | (rm & 7));
+		return n;
+	}
+	unsigned base = pointers[rnd(sizeof(pointers))], kind = rnd(10);
+	int disp = base == 4 ? (int)rnd(256) - 128 : (int)rnd(512) - 256;
+	if (kind == 0) { /* rip: into data; the immediate behind it, if any, does not matter much */
+		at[n++] = (uint8_t)((reg & 7) << 3 | 5);
+		return (unsigned)(fde_put32(at + n, (int64_t)(TEXT_BYTES + ARENA_BYTES + rnd(0x1000))) - at);
+	}
+	at[rex] |= base & 8 ? 1 : 0;
+	bool sib = kind < 4 || (base & 7) == 4;
+	unsigned mod = disp == 0 && (base & 7) != 5 ? 0 : disp >= -128 && disp < 128 && rnd(4) ? 1 : 2;
+	at[n++] = (uint8_t)(mod << 6 | (reg & 7) << 3 | (sib ? 4 : base & 7));
+	if (sib) {
+		unsigned index = kind < 4 ? numbers[rnd(4)] : 4;
+		at[rex] |= index & 8 ? 2 : 0;
+		at[n++] = (uint8_t)(rnd(4) << 6 | (index & 7) << 3 | (base & 7));
+	}
+	if (mod == 1)
+		at[n++] = (uint8_t)disp;
+	else if (mod == 2)
+		n = (unsigned)(fde_put32(at + n, disp) - at);
+	return n;
+}
+
+static unsigned put_random(uint8_t *at, unsigned n, unsigned bytes)
+{
+	while (bytes--)
+		at[n++] = (uint8_t)(rnd(3) ? rnd(8) : rnd(256));
+	return n;
+}
+
+/* One instruction; it may be nonsense, which the decoder then refuses. */
+static unsigned make_insn(uint8_t *at)
+{
+	static const uint8_t two[] = { 0xaf, 0xb6, 0xb7, 0xbe, 0xbf, 0xb0, 0xb1, 0xc0, 0xc1, 0xa3, 0xab, 0xb3, 0xbb,
+				       0xa5, 0xad, 0x40, 0x42, 0x44, 0x4c, 0x4f, 0x90, 0x92, 0x94, 0x9c, 0xc3 };
+	static const uint8_t sse[] = { 0x10, 0x11, 0x12, 0x13, 0x16, 0x17, 0x28, 0x29, 0x2a, 0x2c, 0x2d,
+				       0x2e, 0x2f, 0x51, 0x54, 0x57, 0x58, 0x59, 0x5a, 0x5c, 0x5e, 0x60,
+				       0x6e, 0x6f, 0x7e, 0x7f, 0xd6, 0xd4, 0xef, 0xf4, 0xfe, 0xe7, 0x2b };
+	static const uint8_t x87[][2] = { { 0xd9, 0 }, { 0xd9, 2 }, { 0xd9, 3 }, { 0xdd, 0 }, { 0xdd, 2 }, { 0xdd, 3 },
+					  { 0xdb, 0 }, { 0xdb, 2 }, { 0xdb, 5 }, { 0xdb, 7 }, { 0xd8, 0 }, { 0xdc, 1 },
+					  { 0xdf, 5 }, { 0xdf, 7 }, { 0xd9, 7 }, { 0xd9, 5 } };
+	static const uint8_t single[] = { 0x9f, 0x9e, 0xf5, 0xf8, 0xf9, 0x98, 0x99, 0x90 };
+	static const uint8_t strings[] = { 0xa4, 0xa5, 0xaa, 0xab, 0xac, 0xad, 0xa6, 0xa7, 0xae, 0xaf };
+	unsigned n = 0, reg = rnd(16), kind = rnd(20);
+	if (kind == 0) { /* a good pointer or number again */
+		unsigned r = rnd(8);
+		r = r == 4 ? 8 : r;
+		at[0] = r & 8 ? 0x49 : 0x48;
+		at[1] = (uint8_t)(0xb8 | (r & 7));
+		uint64_t v = r == 1 || r == 2 ? rnd(8) : (uintptr_t)lab.data + 0x800 + 16 * rnd(0x80);
+		memcpy(at + 2, &v, 8);
+		return 10;
+	}
+	if (kind == 1) {
+		at[n++] = single[rnd(sizeof(single))];
+		return n;
+	}
+	if (kind == 2) {
+		if (rnd(2))
+			at[n++] = rnd(2) ? 0xf3 : 0xf2;
+		if (rnd(2))
+			at[n++] = 0x48;
+		at[n++] = strings[rnd(sizeof(strings))];
+		return n;
+	}
+	if (kind == 3) {
+		at[n++] = 0x40 | rnd(2);
+		at[n++] = (uint8_t)(0x50 | rnd(16));
+		return at[1] == 0x54 || at[1] == 0x5c ? 0 : n; /* push %rsp and pop %rsp */
+	}
+	if (rnd(12) == 0)
+		at[n++] = 0x66;
+	if (kind == 4 || kind == 5) {
+		static const uint8_t prefix[] = { 0, 0x66, 0xf2, 0xf3 };
+		n = 0;
+		uint8_t p = prefix[rnd(4)];
+		if (p)
+			at[n++] = p;
+		at[n] = rnd(4) ? 0x40 : 0x48;
+		at[n + 1] = 0x0f;
+		at[n + 2] = sse[rnd(sizeof(sse))];
+		return put_modrm(at, n + 3, n, reg, false);
+	}
+	if (kind == 6) {
+		unsigned k = rnd(ARRAY_SIZE(x87));
+		at[0] = 0x40;
+		at[1] = x87[k][0];
+		return put_modrm(at, 2, 0, x87[k][1], true);
+	}
+	if (rnd(12) == 0)
+		at[n++] = 0xf0;
+	if (kind == 16 && rnd(2))
+		at[n++] = 0xf3; /* popcnt and the like */
+	unsigned rex = n++;
+	at[rex] = (uint8_t)(rnd(2) ? 0x48 : 0x40);
+	switch (kind) {
+	case 7:
+		at[n++] = (uint8_t)(0x80 + rnd(2)); /* imm8 to r/m8, imm32 to r/m */
+		n = put_modrm(at, n, rex, rnd(8), false);
+		return put_random(at, n, at[rex + 1] == 0x80 ? 1 : n > 1 && at[0] == 0x66 ? 2 : 4);
+	case 8:
+		at[n++] = 0x83;
+		n = put_modrm(at, n, rex, rnd(8), false);
+		return put_random(at, n, 1);
+	case 9:
+		at[n++] = (uint8_t)(0x84 + rnd(4)); /* test, xchg */
+		return put_modrm(at, n, rex, reg, false);
+	case 10:
+		at[n++] = (uint8_t)(0xc6 + rnd(2));
+		n = put_modrm(at, n, rex, 0, false);
+		return put_random(at, n, at[rex + 1] == 0xc6 ? 1 : at[0] == 0x66 ? 2 : 4);
+	case 11: {
+		unsigned ext = rnd(6);
+		at[n++] = (uint8_t)(0xf6 + rnd(2));
+		n = put_modrm(at, n, rex, ext, false);
+		return ext > 1 ? n : put_random(at, n, at[rex + 1] == 0xf6 ? 1 : at[0] == 0x66 ? 2 : 4);
+	}
+	case 12:
+		at[n++] = rnd(3) ? (uint8_t)(0xfe + rnd(2)) : rnd(2) ? 0xff : 0x8f;
+		return put_modrm(at, n, rex,
+				 at[n - 1] == 0x8f              ? 0
+				 : at[n - 1] == 0xff && !rnd(4) ? 6
+								: rnd(2),
+				 at[n - 1] == 0x8f);
+	case 13:
+		at[n++] = (uint8_t)(0xc0 + rnd(2));
+		n = put_modrm(at, n, rex, rnd(8), false);
+		return put_random(at, n, 1);
+	case 14:
+		at[n++] = (uint8_t)(0xd0 + rnd(4));
+		return put_modrm(at, n, rex, rnd(8), false);
+	case 15:
+	case 16:
+		at[n++] = 0x0f;
+		at[n++] = kind == 16 && at[0] == 0xf3 ? 0xb8 : two[rnd(sizeof(two))];
+		return put_modrm(at, n, rex, reg, false);
+	case 17:
+		at[n++] = 0x0f;
+		at[n++] = 0xba;
+		n = put_modrm(at, n, rex, 4 + rnd(4), false);
+		return put_random(at, n, 1);
+	case 18:
+		at[n++] = rnd(3) ? (uint8_t)(0x88 + rnd(4)) : 0x8d;
+		return put_modrm(at, n, rex, reg, at[n - 1] == 0x8d);
+	default:
+		at[n++] = (uint8_t)(8 * rnd(8) + rnd(4));
+		return put_modrm(at, n, rex, reg, false);
+	}
+}
+
+#endif
