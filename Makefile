@@ -86,11 +86,14 @@ $(BUILD)/demos/%: demos/%.c Makefile
 # -fno-builtin: what a test allocates and frees is to happen, and a malloc of its own is not to be seen through.
 $(BUILD)/tests/%: tests/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 $(WARN) -D_GNU_SOURCE -Itests/lib -O1 -g -fno-builtin -pthread -MMD -MP -o $@ $< -ldl
+	$(CC) -std=gnu11 $(WARN) -D_GNU_SOURCE -Itests/lib -O1 -g -fno-builtin -pthread $(OPENMP) -MMD -MP -o $@ $< -ldl
 
 $(BUILD)/tests/%: tests/%.cc Makefile
 	@mkdir -p $(@D)
 	$(CXX) -std=c++17 -Wall -Wextra $(WERROR) -Itests/lib -O1 -g -pthread -MMD -MP -o $@ $<
+
+# OpenMP where the compiler has it.
+$(BUILD)/tests/races/openmp: OPENMP = $(shell echo 'int main(void){return 0;}' | $(CC) -fopenmp -x c -o /dev/null - 2>/dev/null && echo -fopenmp)
 
 test-build: all $(UNIT_TESTS) $(TEST_PROGS)
 
