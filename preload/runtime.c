@@ -9,6 +9,7 @@
 #include "core/journal.h"
 #include "core/module.h"
 #include "core/object.h"
+#include "core/python.h"
 #include "core/reporter.h"
 #include "core/step.h"
 #include "core/thread.h"
@@ -311,6 +312,7 @@ static void fork_child(void)
 	module_fork_child();
 	borrow_fork_child();
 	depot_fork_child();
+	python_fork_child();
 	order_fork_child();
 	segment_fork_child();
 	semlock_fork_child();
@@ -333,6 +335,7 @@ static void fork_child(void)
 
 static void first_thread(void)
 {
+	hook_python_find(); /* it may have been loaded since */
 	gate_shut();
 	const char *missing = borrow_start();
 	if (missing && options.verbose)
@@ -471,6 +474,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 			strncpy(library, module_by_id(i)->path, sizeof library - 1);
 	hook_resolve_all();
 	hook_unwind_resolve(false);
+	hook_python_find();
 	main_stack((uintptr_t)argv, &lo, &hi);
 	struct thread *t = thread_attach(NULL, (uintptr_t)pthread_self(), lo, hi);
 	if (!t) {

@@ -21,6 +21,7 @@ struct module {
 	uint64_t id;
 	const char *path, *build_id;
 	uint64_t base, end;
+	bool interpreter;          /* runs code of another language, whose frames stand in stacks by themselves */
 	uint64_t started;          /* of its section: a file changed later is another one */
 	struct symbols_file *file; /* symbols.c */
 	UT_hash_handle hh;
@@ -29,6 +30,8 @@ struct module {
 struct frame_ref {
 	uint64_t module, offset;
 	bool exact;
+	const char *file, *function; /* of interpreted code; else NULL */
+	unsigned line;
 };
 
 struct stack {

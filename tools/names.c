@@ -1,8 +1,10 @@
 #include "names.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct names_file {
 	const char *base, *path;
@@ -134,6 +136,40 @@ static bool by_symbol(struct names *n, struct section *s, const struct lock *l, 
 	return true;
 }
 
+/*
+ * What a line of Python calls the lock it makes: "a = Lock()", "self.lock: Lock = threading.Lock()". NULL: it does not, or the file
+ * is newer than the program.
+ */
+static const char *python_name(struct names *n, const struct frame *f)
+{
+	struct stat st;
+	if (!f->interpreted || stat(f->place.file, &st) != 0 || !S_ISREG(st.st_mode) ||
+	    (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec > f->started)
+		return NULL;
+	FILE *file = fopen(f->place.file, "re");
+	char *line = NULL;
+	size_t cap = 0;
+	ssize_t bytes = -1;
+	const char *name = NULL;
+	for (unsigned at = 0; file && at < f->place.line && (bytes = getline(&line, &cap, file)) > 0; at++)
+		;
+	if (bytes > 0) {
+		char *from = line + strspn(line, " \t"), *to = from;
+		while (isalnum((unsigned char)*to) || *to == '_' || *to == '.' || (unsigned char)*to >= 0x80)
+			to++;
+		char *next = to + strspn(to, " \t");
+		bool assigned = *next == '=' && next[1] != '=';
+		for (char *c = next; *next == ':' && *c && !assigned; c++)
+			assigned = *c == '=';
+		if (assigned && to > from)
+			name = mem_copy(&n->mem, from, (size_t)(to - from));
+	}
+	free(line);
+	if (file)
+		fclose(file);
+	return name;
+}
+
 static bool by_stack(struct names *n, struct section *s, uint64_t id, const struct lock *l, struct lock_name *name)
 {
 	const struct trace *t = trace_get(n->symbols, s, l->init ? l->init : l->first);
@@ -146,7 +182,8 @@ static bool by_stack(struct names *n, struct section *s, uint64_t id, const stru
 				    .line = f->place.line,
 				    .function = f->place.function,
 				    .trace = t };
-	name->text = mem_printf(&n->mem, "%s@%s", kind, names_place(n, f));
+	const char *python = l->init ? python_name(n, f) : NULL;
+	name->text = python ? python : mem_printf(&n->mem, "%s@%s", kind, names_place(n, f));
 	/* Many locks are made at one place: those get their number as well. */
 	struct lock *other, *next;
 	HASH_ITER (hh, s->locks, other, next)

@@ -112,6 +112,7 @@ static const char *add_module(struct section *s, const json_t *o)
 	KEEP(build_id, text(m, o, "build_id"));
 	KEEP(base, number(o, "base"));
 	KEEP(end, number(o, "end"));
+	x->interpreter |= has(o, "interpreter");
 	x->started = s->start;
 	x->file = NULL;
 	return NULL;
@@ -131,6 +132,12 @@ static const char *add_stack(struct section *s, const json_t *o)
 	x->trace = NULL;
 	for (size_t i = 0; i < json_array_size(frames); i++) {
 		const json_t *f = json_array_get(frames, i);
+		if (json_is_object(f) && has(f, "file")) {
+			x->frames[x->nr++] = (struct frame_ref){ .file = text(s->model, f, "file"),
+								 .function = text(s->model, f, "function"),
+								 .line = (unsigned)number(f, "line") };
+			continue;
+		}
 		const json_t *module = json_array_get(f, 0), *offset = json_array_get(f, 1),
 			     *exact = json_array_get(f, 2);
 		if (!json_is_integer(module) || !(json_is_integer(offset) || json_is_string(offset)))

@@ -14,7 +14,8 @@ static const char *source_line(struct report *r, const struct frame *f)
 	if (!f->place.file || !f->place.line || stat(f->place.file, &st) != 0 || !S_ISREG(st.st_mode))
 		return NULL;
 	uint64_t changed = (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
-	if (f->module && f->module->started && changed > f->module->started)
+	uint64_t started = f->interpreted ? f->started : f->module ? f->module->started : 0;
+	if (started && changed > started)
 		return NULL;
 	file = fopen(f->place.file, "re");
 	if (!file)
@@ -88,15 +89,20 @@ void report_text_stack(struct report *r, const struct trace *t, unsigned indent)
 		out_put(o, OUT_DIM, "%*s(no stack was recorded)\n", (int)indent, "");
 		return;
 	}
-	unsigned i = 0;
+	unsigned i = 0, number = 0;
 	for (; i < t->nr && (r->verbose || t->frames[i].role != FRAME_TAIL); i++)
-		put_frame(r, &t->frames[i], i, indent, i == t->site);
+		if (r->verbose || t->frames[i].role != FRAME_INNER)
+			put_frame(r, &t->frames[i], number++, indent, i == t->site);
 	if (i < t->nr) {
 		out_put(o, OUT_DIM, "%*s... ", (int)indent, "");
-		for (bool first = true; i < t->nr; i++, first = false)
+		for (bool first = true; i < t->nr; i++) {
+			if (t->frames[i].role == FRAME_INNER)
+				continue;
 			out_put(o, OUT_DIM, "%s%s", first ? "" : ", ",
 				t->frames[i].place.function ? t->frames[i].place.function
 							    : trace_module_name(&t->frames[i]));
+			first = false;
+		}
 		out_put(o, OUT_PLAIN, "\n");
 	}
 	if (t->cut)

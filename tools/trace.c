@@ -153,14 +153,44 @@ static bool is_ours(const struct frame *f)
 	return strncmp(trace_module_name(f), "libsnarl.so", 11) == 0;
 }
 
+/* Python's own modules: where its locks, threads and queues are made of each other. */
+static bool is_library(const struct frame_ref *r)
+{
+	static const char *const globs[] = { "*/lib/python3*/threading.py", "*/lib/python3*/queue.py",
+					     "*/lib/python3*/concurrent/futures/*.py", "*/lib/python3*/multiprocessing/*.py",
+					     "*/lib/python3*/logging/__init__.py", "<frozen *>", NULL };
+	return r->file && any_matches(globs, r->file);
+}
+
+static bool starts_thread(const struct frame_ref *r)
+{
+	const char *f = r->function ? r->function : "";
+	return is_library(r) && (strcmp(f, "Thread._bootstrap") == 0 || strcmp(f, "Thread._bootstrap_inner") == 0 ||
+				 strcmp(f, "Thread.run") == 0 || strcmp(f, "_bootstrap") == 0 ||
+				 strcmp(f, "_bootstrap_inner") == 0 || strcmp(f, "run") == 0);
+}
+
 static struct trace *resolve(struct symbols *syms, struct section *s, const struct stack *k)
 {
 	struct mem *mem = &s->model->mem;
 	struct symbols_place places[SYMBOLS_MAX_INLINE];
 	size_t nr = 0, cap = 0;
 	struct frame *frames = NULL;
+	bool interpreted = false;
+	for (unsigned i = 0; i < k->nr; i++)
+		interpreted |= k->frames[i].file != NULL;
 	for (unsigned i = 0; i < k->nr; i++) {
 		const struct frame_ref *r = &k->frames[i];
+		if (r->file) {
+			*MEM_PUSH(frames, nr, cap) = (struct frame){
+				.place = { .function = r->function, .file = r->file, .line = r->line },
+				.interpreted = true,
+				.started = s->start,
+				.state = SYMBOLS_READY,
+				.role = starts_thread(r) ? FRAME_TAIL : is_library(r) ? FRAME_WRAPPER : FRAME_PROGRAM,
+			};
+			continue;
+		}
 		struct frame f = { .module = model_module(s, r->module),
 				   .offset = r->offset,
 				   .exact = r->exact,
@@ -172,7 +202,7 @@ static struct trace *resolve(struct symbols *syms, struct section *s, const stru
 			/* A return address may belong to the next line or function already. */
 			nr_places = symbols_code(syms, file, r->offset - (r->exact || !r->offset ? 0 : 1), places);
 		}
-		if (nr == 0 && is_ours(&f))
+		if ((nr == 0 || interpreted) && is_ours(&f))
 			continue;
 		if (nr_places == 0) {
 			classify(&f);
@@ -184,6 +214,8 @@ static struct trace *resolve(struct symbols *syms, struct section *s, const stru
 			classify(&f);
 			*MEM_PUSH(frames, nr, cap) = f;
 		}
+		for (size_t j = nr - (nr_places ? nr_places : 1); interpreted && f.module && f.module->interpreter && j < nr; j++)
+			frames[j].role = FRAME_INNER;
 	}
 	struct trace *t = mem_take(mem, sizeof *t);
 	t->id = k->id;
@@ -197,6 +229,8 @@ static struct trace *resolve(struct symbols *syms, struct section *s, const stru
 	bool tail = true, start = false;
 	for (unsigned i = t->nr; i-- > 0;) {
 		struct frame *f = &t->frames[i];
+		if (f->role == FRAME_INNER)
+			continue;
 		tail = tail && (f->role == FRAME_TAIL || (start && may_be_tail(f)));
 		start |= tail;
 		if (tail)

@@ -10,6 +10,7 @@ enum frame_role {
 	FRAME_PROGRAM,
 	FRAME_WRAPPER, /* std::mutex::lock and its like: not where the story is */
 	FRAME_TAIL,    /* how any thread starts */
+	FRAME_INNER,   /* of an interpreter, beside the frames of what it runs */
 };
 
 struct frame {
@@ -17,6 +18,8 @@ struct frame {
 	const struct module *module; /* NULL: raw address (JIT) */
 	uint64_t offset;
 	bool exact;
+	bool interpreted; /* no native code: place is all there is */
+	uint64_t started; /* of an interpreted one: its program */
 	enum symbols_state state;
 	enum frame_role role;
 };

@@ -8,6 +8,8 @@
 
 #include "base/compiler.h"
 
+#define DEPOT_PYTHON 0xffff /* as a module: the offset is a place in Python code (core/python.h) */
+
 struct depot_frame {
 	uint64_t offset : 47; /* pc - bias of the module, or the pc itself for module 0 */
 	uint64_t exact : 1;   /* not a return address */

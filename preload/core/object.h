@@ -28,7 +28,7 @@ enum object_attr {
 };
 
 /* What a semaphore is good for (detect/semlock.h). */
-enum sem_role { SEM_SIGNAL, SEM_LOCK };
+enum sem_role { SEM_SIGNAL, SEM_LOCK, SEM_THREAD_END };
 
 enum object_place { PLACE_HEAP, PLACE_STATIC, PLACE_STACK };
 

@@ -7,12 +7,15 @@
 #include "core/borrow.h"
 #include "core/depot.h"
 #include "core/module.h"
+#include "core/python.h"
 #include "core/step.h"
 
 /* Frames of ours between the unwinder and the program's call. */
 #define OWN_MAX 32u
 /* Where, from its CFA, a function with a frame pointer keeps its caller's (psABI figure 3.3). */
 #define HOOK_RBP (-16)
+/* No code lies there; and it does not change the slot of the cache. */
+#define UNDER_PYTHON ((uintptr_t)1 << 62)
 
 static _Atomic unsigned depth_max = 64;
 
@@ -119,7 +122,8 @@ static bool learn(const struct step_frame *f, unsigned n)
 	return learned;
 }
 
-COLD uint32_t stack_capture_slow(struct stack_cache *c, uintptr_t pc, uintptr_t cfa)
+/* key: the pc the site is remembered under. */
+static COLD __attribute__((noinline)) uint32_t capture(struct stack_cache *c, uintptr_t pc, uintptr_t cfa, uintptr_t key)
 {
 	struct step_regs regs;
 	STEP_HERE(&regs);
@@ -169,11 +173,20 @@ COLD uint32_t stack_capture_slow(struct stack_cache *c, uintptr_t pc, uintptr_t 
 			site->cfa = cfa;
 			site->stack = id;
 			atomic_signal_fence(memory_order_seq_cst);
-			site->pc = pc;
+			site->pc = key;
 		}
 	}
 	arena_free(s);
 	return id;
+}
+
+COLD uint32_t stack_capture_slow(struct stack_cache *c, uintptr_t pc, uintptr_t cfa)
+{
+	uint32_t python = c && unlikely(atomic_load_explicit(&python_on, memory_order_relaxed)) ? python_stack(c) : 0;
+	if (likely(!python))
+		return capture(c, pc, cfa, pc);
+	uint32_t native = stack_capture(c, pc | UNDER_PYTHON, cfa);
+	return python_both(c, native ? native : capture(c, pc, cfa, pc | UNDER_PYTHON), python);
 }
 
 void stack_cache_reset(struct stack_cache *c, uintptr_t lo, uintptr_t hi)

@@ -5,6 +5,9 @@
  * addresses lie and what they were; it is a hit only if all of them are still the same, so two callers of one wrapper
  * are never confused. The check goes outwards and stops at the first difference: a slot is read only when everything
  * inside it matched, hence belongs to frames of the same shape.
+ *
+ * Where Python code runs, the same native frames can stand for other Python ones: such a site is remembered under a pc that no
+ * call has, and the slow half adds the Python frames each time.
  */
 #ifndef SNARL_CORE_STACK_H
 #define SNARL_CORE_STACK_H
@@ -36,6 +39,8 @@ struct stack_cache {
 	_Alignas(64) struct stack_site site[STACK_SITES];
 	uintptr_t lo, hi; /* this thread's stack, 0 unknown */
 	uint64_t misses;
+	struct python_memo *python;     /* core/python.h */
+	const struct python_call *call; /* NULL: not inside a lock's method */
 };
 
 /* Any word of the stack, which a sanitizer takes for somebody's red zone. */

@@ -238,6 +238,7 @@ struct thread *thread_attach(struct thread_info *info, uintptr_t handle, uintptr
 	spin_unlock(&lock);
 	if (t) {
 		stack_cache_reset(&t->stacks, stack_lo, stack_hi);
+		t->stacks.call = NULL;
 		tls.thread = t;
 	}
 	return t;

@@ -8,6 +8,7 @@
 #include "core/journal.h"
 #include "core/module.h"
 #include "core/object.h"
+#include "core/python.h"
 #include "core/thread.h"
 #include "detect/emit_facts.h"
 #include "detect/fingerprint.h"
@@ -94,7 +95,7 @@ void emit_module(const struct module *m)
 		fmt_hex(&f, m->bias);
 		fmt_str(&f, "\",\"end\":\"0x");
 		fmt_hex(&f, m->hi);
-		fmt_str(&f, "\"}");
+		fmt_str(&f, m->id == python_module() ? "\",\"interpreter\":\"python\"}" : "\"}");
 	} while (!line_end(&f));
 }
 
@@ -106,6 +107,14 @@ void emit_stack_line(uint32_t id, const struct depot_stack *s)
 		field_u(&f, "{\"type\":\"stack\",\"id\":", id);
 		fmt_str(&f, ",\"frames\":[");
 		for (unsigned i = 0; i < s->nr; i++) {
+			if (s->frame[i].module == DEPOT_PYTHON) {
+				const struct python_place *p = python_place(s->frame[i].offset);
+				field_s(&f, i ? ",{\"file\":" : "{\"file\":", p->file);
+				field_u(&f, ",\"line\":", p->line);
+				field_s(&f, ",\"function\":", p->function);
+				fmt_c(&f, '}');
+				continue;
+			}
 			field_u(&f, i ? ",[" : "[", s->frame[i].module);
 			field_u(&f, ",", s->frame[i].offset);
 			fmt_str(&f, s->frame[i].exact ? ",1]" : "]");

@@ -74,7 +74,8 @@ void emit_stack_fact(uint32_t id)
 	if (!s || bits_test_set(&stacks, id))
 		return;
 	for (unsigned i = 0; i < s->nr; i++)
-		emit_module_fact(s->frame[i].module);
+		if (s->frame[i].module != DEPOT_PYTHON)
+			emit_module_fact(s->frame[i].module);
 	emit_stack_line(id, s);
 }
 

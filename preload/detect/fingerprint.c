@@ -3,6 +3,7 @@
 #include "core/depot.h"
 #include "core/module.h"
 #include "core/object.h"
+#include "core/python.h"
 
 #include <string.h>
 
@@ -28,9 +29,29 @@ static uint64_t add_module(uint64_t h, uint32_t id)
 	return add(h, base, strlen(base));
 }
 
+/* The interpreter's own frames are the same everywhere: where Python code runs, it alone tells places apart. */
+static uint64_t add_python(uint64_t h, const struct depot_stack *s)
+{
+	for (unsigned i = 0, n = 0; i < s->nr && n < FRAMES; i++) {
+		if (s->frame[i].module != DEPOT_PYTHON)
+			continue;
+		const struct python_place *p = python_place(s->frame[i].offset);
+		const char *base = strrchr(p->file, '/');
+		base = base ? base + 1 : p->file;
+		h = add(h, base, strlen(base));
+		h = add(h, p->function, strlen(p->function));
+		h = add(h, &p->line, sizeof p->line);
+		n++;
+	}
+	return h;
+}
+
 static uint64_t add_stack(uint64_t h, uint32_t id)
 {
 	const struct depot_stack *s = depot_get(id);
+	for (unsigned i = 0; s && i < s->nr; i++)
+		if (s->frame[i].module == DEPOT_PYTHON)
+			return add_python(h, s);
 	for (unsigned i = 0; s && i < s->nr && i < FRAMES; i++) {
 		uint64_t offset = s->frame[i].offset;
 		h = add_module(h, s->frame[i].module);

@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "base/spin.h"
+#include "detect/segment.h"
 #include "detect/verbs.h"
 
 #include <string.h>
@@ -18,6 +19,7 @@ struct pending {
 static struct spin lock = SPIN_INIT(RANK_SEMLOCK);
 static struct pending *pending;
 static _Atomic uint32_t nr_pending;
+static _Atomic bool only_wait;
 static void (*on_cycle)(const struct order_cycle *);
 
 static void settle(uint32_t thread, uint32_t posted);
@@ -47,6 +49,33 @@ bool semlock_proven(uint32_t id)
 {
 	const struct object *o = object_by_id(id);
 	return semlock_role(id) == SEM_LOCK && (atomic_load(&o->sem.pairs) || atomic_load(&o->sem.scoped));
+}
+
+void semlock_only_wait(void) { atomic_store(&only_wait, true); }
+
+void semlock_ends_thread(struct thread *t, uint32_t id)
+{
+	struct object *o = object_by_id(id);
+	if (!id || o->id != id)
+		return;
+	atomic_store(&o->sem.holder, t->id);
+	atomic_store(&o->sem.pairs, 0);
+	atomic_store(&o->sem.role, SEM_THREAD_END);
+}
+
+void semlock_ended(struct thread *t, uint32_t id)
+{
+	const struct object *o = object_by_id(id);
+	struct thread_info *child = thread_by_id(atomic_load(&o->sem.holder));
+	/* Its thread takes it first, and tells of its end by posting it. */
+	if (!child || child->id == t->id || !atomic_load(&o->sem.pairs) || child->joined_by)
+		return;
+	gate_shut();
+	t->seg++;
+	child->joined_by = t->id;
+	child->joined_seg = t->seg;
+	segment_joined(child->id, t->id, t->seg);
+	gate_open();
 }
 
 /* Its holder no longer counts as such. */
@@ -117,6 +146,8 @@ void semlock_got(struct thread *t, uintptr_t addr, uint32_t key, struct taking k
 void semlock_posted(struct thread *t, uintptr_t addr, uint32_t id)
 {
 	struct object *o = object_by_id(id);
+	if (semlock_role(id) == SEM_THREAD_END && atomic_load(&o->sem.holder) == t->id)
+		atomic_store(&o->sem.pairs, 1);
 	if (semlock_role(id) != SEM_LOCK)
 		return;
 	if (atomic_load(&o->sem.holder) != t->id || !lock_gone(t, addr)) {
@@ -202,6 +233,8 @@ void semlock_cycle(const struct order_cycle *c)
 		on_cycle(c);
 		return;
 	}
+	if (atomic_load(&only_wait))
+		return;
 	struct order_dep *dep;
 	struct pending *p = NULL;
 	if (atomic_load(&nr_pending) < MAX_PENDING)

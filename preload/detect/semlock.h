@@ -38,6 +38,13 @@ void semlock_doubt(uintptr_t addr);
 /* It ends (destroyed, freed, initialised again) or its holder does. */
 void semlock_gone(uint32_t id);
 
+/* It will be posted by t when t ends, and not before: waiting for it is joining t. */
+void semlock_ends_thread(struct thread *t, uint32_t id);
+/* The calling thread has got it, which has been posted. */
+void semlock_ended(struct thread *t, uint32_t id);
+/* From here on semaphores are in the wait-for graph only: how they are taken cannot be told. */
+void semlock_only_wait(void);
+
 /* The thread that holds it, NULL: none known. */
 struct thread *semlock_holder(uint32_t id);
 /* Is it as good as certain that only its holder posts it? */

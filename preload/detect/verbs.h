@@ -9,6 +9,7 @@
 #define SNARL_DETECT_VERBS_H
 
 #include "core/object.h"
+#include "core/python.h"
 #include "core/thread.h"
 #include "detect/order.h"
 #include "detect/race.h"

@@ -97,6 +97,11 @@ void hook_before_first_thread(void);
 
 void hook_eyes_start(void);
 
+/* Is there a CPython in this process? Cheap once it has been found. */
+void hook_python_find(void);
+/* Where Python code may be running: if the interpreter was found and not looked into yet, now. budget: one load. */
+void hook_python_ready(void);
+
 /* Makes sure that the end of this thread is noticed, after its other clean-up. */
 void hook_mark_exit(struct thread *t);
 

@@ -31,6 +31,13 @@ static void over(struct thread **t)
 		wait_end(*t);
 }
 
+/* The method of a Python lock that we are in, if this is its semaphore. */
+static const struct python_call *python_call_of(const struct thread *t, const sem_t *s)
+{
+	const struct python_call *call = t->stacks.call;
+	return call && call->sem == (uintptr_t)s ? call : NULL;
+}
+
 /* Used as a lock, as far as is known (detect/semlock.h): the order counts before it blocks. */
 static bool want_lock(struct thread *t, sem_t *s, unsigned key, struct site site, struct taking *k)
 {
@@ -38,6 +45,10 @@ static bool want_lock(struct thread *t, sem_t *s, unsigned key, struct site site
 	if (semlock_role(id) != SEM_LOCK)
 		return false;
 	if (lock_held(t, (uintptr_t)s)) {
+		const struct python_call *py = python_call_of(t, s);
+		/* The with statement it was taken by ends it, and this thread will never come there. */
+		if (py && key == ORDER_BLOCK && object_by_id(id)->sem.scoped && !eyes.passable(FAMILY_SEM, (uintptr_t)s, false))
+			hang_on_itself(t, (uintptr_t)s, id, key, site, py->name, KIND_SELF_DEADLOCK);
 		semlock_not(id); /* it wants from others what it took itself */
 		return false;
 	}
@@ -59,22 +70,38 @@ static int take(sem_t *s, const struct limit *limit, struct site site, const cha
 	if (!limit || limit->clock == LIMIT_DEFAULT) /* sem_clockwait is none while it need not wait (glibc 2.36) */
 		pthread_testcancel();
 	unsigned key = limit ? ORDER_TIMED : ORDER_BLOCK;
+	const struct python_call *py = python_call_of(t, s);
 	struct taking k;
 	bool lock = want_lock(t, s, key, site, &k);
+	uint32_t id = object_find((uintptr_t)s, FAMILY_SEM);
+	bool end = semlock_role(id) == SEM_THREAD_END;
 	if (real_sem_trywait(s) == 0) {
 		if (lock)
-			semlock_got(t, (uintptr_t)s, key, k, false);
+			semlock_got(t, (uintptr_t)s, key, k, py && py->scoped);
+		if (end)
+			semlock_ended(t, id);
 		return 0;
 	}
-	uint32_t id = object_here(t, (uintptr_t)s, FAMILY_SEM, site, false);
-	wait_publish(t, &(struct waiting){ .kind = WAIT_SEM, .family = FAMILY_SEM, .key = key, .timed = limit != NULL, .lock = id,
-					   .addr = (uintptr_t)s, .stack = lock ? k.stack : site_stack(t, site), .call = call });
+	struct waiting w = { .kind = WAIT_SEM, .family = FAMILY_SEM, .key = key, .timed = limit != NULL, .addr = (uintptr_t)s,
+			     .stack = lock ? k.stack : site_stack(t, site), .call = py ? py->name : call };
+	if (end) {
+		w.kind = WAIT_JOIN;
+		w.target = object_by_id(id)->sem.holder;
+		w.call = "Thread.join";
+	} else {
+		w.lock = object_here(t, (uintptr_t)s, FAMILY_SEM, site, false);
+	}
+	wait_publish(t, &w);
 	struct thread *waiting __attribute__((cleanup(over), unused)) = t;
 	wait_look(t);
 	errno = saved;
 	int r = real_wait(s, limit);
-	if (r == 0 && lock && tls.gate == 0)
-		semlock_got(t, (uintptr_t)s, key, k, false);
+	if (r == 0 && tls.gate == 0) {
+		if (lock)
+			semlock_got(t, (uintptr_t)s, key, k, py && py->scoped);
+		if (end)
+			semlock_ended(t, id);
+	}
 	return r;
 }
 
@@ -98,9 +125,17 @@ INTERPOSE(int, sem_trywait, (sem_t *s))
 	if (t)
 		object_use_dead(t, (uintptr_t)s, FAMILY_SEM, SITE(), "sem_trywait");
 	int r = REAL(sem_trywait)(s);
-	struct taking k;
-	if (t && r == 0 && want_lock(t, s, ORDER_TRY, SITE(), &k))
-		semlock_got(t, (uintptr_t)s, ORDER_TRY, k, false);
+	if (t && r == 0) {
+		/* CPython tries first even where it is ready to wait: its method's arguments tell. */
+		const struct python_call *py = python_call_of(t, s);
+		unsigned key = py ? py->how : ORDER_TRY;
+		uint32_t id = object_find((uintptr_t)s, FAMILY_SEM);
+		struct taking k;
+		if (semlock_role(id) == SEM_THREAD_END)
+			semlock_ended(t, id);
+		else if (want_lock(t, s, key, SITE(), &k))
+			semlock_got(t, (uintptr_t)s, key, k, py && py->scoped);
+	}
 	return r;
 }
 
@@ -137,6 +172,8 @@ INTERPOSE(int, sem_init, (sem_t *s, int pshared, unsigned value))
 	if (t)
 		object_init_called(t, (uintptr_t)s, FAMILY_SEM, SITE(), "sem_init");
 	int r = REAL(sem_init)(s, pshared, value);
+	if (t)
+		hook_python_ready();
 	if (t && r == 0)
 		semlock_born(object_here(t, (uintptr_t)s, FAMILY_SEM, SITE(), true), value, pshared);
 	return r;

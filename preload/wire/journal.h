@@ -16,6 +16,8 @@
  * stack   id frames[[module, offset]…] innermost first; `offset` is pc - load bias, so a link-time address.
  *         Every frame is a return address (symbolise offset - 1) unless it has a third element 1: then it is the exact pc
  *         (the frame above was a signal frame). module 0: offset is the raw address (JIT, unknown).
+ *         A frame of Python code is an object in place of the array: {"file":"/x/a.py","line":7,"function":"C.f"}; the native
+ *         frames of the interpreter that runs it follow it. Their module has interpreter:"python".
  *         "cut":true when stack_depth or an unwinding failure ended it early.
  *         {"type":"stack","id":9,"frames":[[1,4660],[2,77,1]]}
  * thread  id tid name parent(id, 0 none) created(stack id, 0 unknown) born_seg; later: ended:true joined_by joined_seg
