@@ -161,7 +161,7 @@ static const char *python_name(struct names *n, const struct frame *f)
 		bool assigned = *next == '=' && next[1] != '=';
 		for (char *c = next; *next == ':' && *c && !assigned; c++)
 			assigned = *c == '=';
-		if (assigned && to > from)
+		if (assigned && to > from && !strchr(next, ';'))
 			name = mem_copy(&n->mem, from, (size_t)(to - from));
 	}
 	free(line);

@@ -399,8 +399,19 @@ static bool put_edge(const struct order_dep *d, void *arg)
 	return true;
 }
 
+/* The interpreter's own lock is no lock of the program's: everything in it happens under it. */
+static bool is_internal(const struct order_dep *d)
+{
+	bool in = python_internal(object_by_id(d->lock)->addr);
+	for (unsigned i = 0; i < d->nr_held; i++)
+		in |= python_internal(object_by_id(d->held[i].lock)->addr);
+	return in;
+}
+
 static bool edge_each(const struct order_dep *d, void *arg)
 {
+	if (is_internal(d))
+		return true;
 	spin_lock(&lock);
 	bool more = put_edge(d, arg);
 	spin_unlock(&lock);

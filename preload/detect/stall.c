@@ -13,6 +13,7 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -193,8 +194,9 @@ static bool shared_memory(void)
 	return found;
 }
 
-/* Any handler of the program's own, however it was installed. 32 and 33 are libc's (cancellation, setuid). */
-static bool has_handler(void)
+/* Any handler of the program's own, however it was installed; `except`: these signals apart. 32 and 33 are libc's (cancellation,
+ * setuid). */
+static bool has_handler(uint64_t except)
 {
 	char text[4096];
 	long n = sys_read_file("/proc/thread-self/status", text, sizeof text);
@@ -206,7 +208,7 @@ static bool has_handler(void)
 		;
 	for (; *at && *at != '\n'; at++)
 		mask = mask << 4 | (uint64_t)(*at <= '9' ? *at - '0' : *at - 'a' + 10);
-	return (mask & ~0x180000000u) != 0;
+	return (mask & ~0x180000000u & ~except) != 0;
 }
 
 /* A child that shares our memory without being a thread of ours may wake us as well. */
@@ -216,10 +218,13 @@ static bool has_children(void)
 	return sys_read_file("/proc/thread-self/children", text, sizeof text) > 0;
 }
 
-/* May anybody outside wake us? */
-static bool has_outside(const struct sleepers *s)
+/* May anybody outside wake us? Ctrl-C in Python may end a wait, but it does not release a lock that another thread holds. */
+static bool has_outside(const struct sleepers *s, bool wait)
 {
-	return waitfor_outside || has_handler() || has_children() || unknown_threads(s) || shared_memory();
+	uint32_t outside = waitfor_outside;
+	bool interrupt = !wait && outside & OUTSIDE_INTERRUPT;
+	return (interrupt ? outside & ~(uint32_t)OUTSIDE_INTERRUPT : outside) || has_handler(interrupt ? 1u << (SIGINT - 1) : 0) ||
+	       has_children() || unknown_threads(s) || shared_memory();
 }
 
 static void report(struct sleepers *s, bool outside)
@@ -295,11 +300,11 @@ bool waitfor_stall(struct thread *t, bool patient)
 		/* And once more about ourselves, now that the others are known to sleep: one of them may have been the last but one
 		 * at our barrier, or have posted before it lay down. */
 		stalled = stalled && !(t && (self_passes(t) || maybe_woken(t)));
-		bool outside = stalled && has_outside(&s);
+		bool outside = stalled && has_outside(&s, false);
 		if (stalled && (patient || !outside) && ring_among(&s, outside ? RING_PROVEN : RING_ANY))
 			;
 		else if (stalled)
-			report(&s, outside);
+			report(&s, has_outside(&s, true));
 		else if (proc_unreadable)
 			emit_note("/proc/self/task/*/syscall cannot be read: whether everything is asleep (stall) is not checked");
 	}

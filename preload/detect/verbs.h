@@ -274,7 +274,7 @@ void hang_on_itself(struct thread *t, uintptr_t addr, uint32_t lock, unsigned ke
 COLD void unlock_without_lock_slow(struct thread *t, uintptr_t addr, enum object_family family, struct site site, const char *call);
 
 /* Something keeps the process from standing still for good (see stall in detect/waitfor.h). */
-enum outside { OUTSIDE_HANDLER = 1, OUTSIDE_TIMER = 2, OUTSIDE_SHARED = 4 };
+enum outside { OUTSIDE_HANDLER = 1, OUTSIDE_TIMER = 2, OUTSIDE_SHARED = 4, OUTSIDE_INTERRUPT = 8 /* CPython's own for Ctrl-C */ };
 void outside_seen(enum outside what);
 
 #endif

@@ -101,6 +101,8 @@ void hook_eyes_start(void);
 void hook_python_find(void);
 /* Where Python code may be running: if the interpreter was found and not looked into yet, now. budget: one load. */
 void hook_python_ready(void);
+/* Is this handler the one that CPython installs by itself when it starts? Asked once for each. */
+bool hook_python_interrupt(int signal);
 
 /* Makes sure that the end of this thread is noticed, after its other clean-up. */
 void hook_mark_exit(struct thread *t);

@@ -15,6 +15,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/types.h>
 
@@ -353,6 +354,14 @@ static bool swap_methods(void *module)
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
 		__atomic_store_n(&rows[i].def->meth, rows[i].ours, __ATOMIC_RELEASE);
 	return true;
+}
+
+bool hook_python_interrupt(int signal)
+{
+	static bool seen;
+	if (state == ABSENT || seen || signal != SIGINT)
+		return false;
+	return seen = true;
 }
 
 void hook_python_ready(void)

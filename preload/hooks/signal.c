@@ -15,7 +15,9 @@ static void installed(bool handler)
 INTERPOSE(int, sigaction, (int nr, const struct sigaction *restrict act, struct sigaction *restrict old))
 {
 	int r = REAL(sigaction)(nr, act, old);
-	if (r == 0 && act)
+	if (r == 0 && act && act->sa_handler != SIG_DFL && act->sa_handler != SIG_IGN && hook_python_interrupt(nr))
+		outside_seen(OUTSIDE_INTERRUPT);
+	else if (r == 0 && act)
 		installed(act->sa_flags & SA_SIGINFO || (act->sa_handler != SIG_DFL && act->sa_handler != SIG_IGN));
 	return r;
 }
