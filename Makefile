@@ -1,4 +1,4 @@
-# snarl: see README.md. Targets: all deps demo check bench soak fuzz install clean format
+# snarl: see README.md. Targets: all deps demo demo-python check bench soak fuzz install clean format
 .DEFAULT_GOAL := all
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
@@ -49,7 +49,7 @@ PROG_DIRS := hooks patterns bench programs races
 TEST_PROGS := $(foreach d,$(PROG_DIRS),$(patsubst tests/$(d)/%.c,$(BUILD)/tests/$(d)/%,$(wildcard tests/$(d)/*.c)) \
 	$(patsubst tests/$(d)/%.cc,$(BUILD)/tests/$(d)/%,$(wildcard tests/$(d)/*.cc)))
 
-.PHONY: all deps demo check bench soak fuzz install uninstall clean format lint test-build
+.PHONY: all deps demo demo-python check bench soak fuzz install uninstall clean format lint test-build
 all: $(BUILD)/libsnarl.so $(BUILD)/snarl $(DEMOS)
 
 $(BUILD)/libsnarl.so: $(PRELOAD_OBJ) preload/libsnarl.map
@@ -104,6 +104,11 @@ demo:
 	@sh tools/deps.sh build demo
 	@$(MAKE) --no-print-directory all
 	@sh demos/demo.sh $(BUILD)
+
+demo-python:
+	@sh tools/deps.sh build demo
+	@$(MAKE) --no-print-directory all
+	@sh demos/python.sh $(BUILD)
 
 check:
 	@sh tools/deps.sh build test

@@ -335,7 +335,7 @@ static void fork_child(void)
 
 static void first_thread(void)
 {
-	hook_python_find(); /* it may have been loaded since */
+	hook_python_find(false); /* it may have been loaded since */
 	gate_shut();
 	const char *missing = borrow_start();
 	if (missing && options.verbose)
@@ -474,7 +474,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 			strncpy(library, module_by_id(i)->path, sizeof library - 1);
 	hook_resolve_all();
 	hook_unwind_resolve(false);
-	hook_python_find();
+	hook_python_find(true);
 	main_stack((uintptr_t)argv, &lo, &hi);
 	struct thread *t = thread_attach(NULL, (uintptr_t)pthread_self(), lo, hi);
 	if (!t) {

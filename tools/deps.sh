@@ -6,7 +6,7 @@ libjansson-dev:pc=jansson libiberty-dev:lib=libiberty.a libunwind8:lib=libunwind
 test='clang:clang g++:g++ libcmocka-dev:pc=cmocka libunwind-dev:pc=libunwind graphviz:dot binutils:objdump file:file
 jq:jq python3:python3 perl:perl git:git xz-utils:xz pigz:pigz pbzip2:pbzip2 zstd:zstd sqlite3:sqlite3 gdb:gdb
 memcached:memcached redis-server:redis-server redis-tools:redis-cli strace:strace procps:ps'
-demo='graphviz:dot'
+demo='graphviz:dot jq:jq python3:python3'
 
 there() {
 	case $1 in

@@ -52,6 +52,8 @@ static json_t *frame(const struct frame *f)
 	set(o, "build_id", str(f->module ? f->module->build_id : NULL));
 	set(o, "offset", num(f->offset));
 	set(o, "exact", json_boolean(f->exact));
+	if (f->interpreted)
+		set(o, "interpreted", json_true());
 	if (f->place.linkage)
 		set(o, "linkage", str(f->place.linkage));
 	if (f->module && f->state != SYMBOLS_READY)

@@ -53,6 +53,16 @@ bool python_known(const struct python_api *a)
 	return false;
 }
 
+bool python_library(void)
+{
+	for (uint32_t id = module_count(); id; id--) {
+		const char *path = module_by_id(id)->path, *slash = path ? strrchr(path, '/') : NULL;
+		if (slash && strncmp(slash + 1, "libpython", 9) == 0)
+			return true;
+	}
+	return false;
+}
+
 void python_switch_on(void) { atomic_store(&python_on, true); }
 uint32_t python_module(void) { return atomic_load(&python_on) ? module : 0; }
 bool python_internal(uintptr_t addr) { return api.runtime && addr - api.runtime < api.runtime_bytes; }

@@ -28,6 +28,9 @@ struct python_api {
 /* False: a version whose structures are not known here. */
 bool python_known(const struct python_api *api);
 
+/* Is a library called libpython* there? Where none is, nothing need be looked up. */
+bool python_library(void);
+
 /* From here on stacks have Python frames. */
 void python_switch_on(void);
 extern _Atomic bool python_on;

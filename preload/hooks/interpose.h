@@ -98,7 +98,7 @@ void hook_before_first_thread(void);
 void hook_eyes_start(void);
 
 /* Is there a CPython in this process? Cheap once it has been found. */
-void hook_python_find(void);
+void hook_python_find(bool start);
 /* Where Python code may be running: if the interpreter was found and not looked into yet, now. budget: one load. */
 void hook_python_ready(void);
 /* Is this handler the one that CPython installs by itself when it starts? Asked once for each. */

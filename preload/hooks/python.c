@@ -109,15 +109,17 @@ static uintptr_t symbol_bytes(void *at)
 	return bytes;
 }
 
-void hook_python_find(void)
+/* Asks by name only at the start, when nobody has asked anything yet: later, what dlerror tells is the program's. */
+void hook_python_find(bool start)
 {
-	if (state != ABSENT)
+	if (state != ABSENT || !(start || python_library()))
 		return;
 	tls.inside += GATE_IN;
 	bool all = dlsym(RTLD_DEFAULT, symbols[0].name) != NULL;
 	for (unsigned i = 0; all && i < ARRAY_SIZE(symbols); i++)
 		all = (*symbols[i].to = dlsym(RTLD_DEFAULT, symbols[i].name)) != NULL;
-	dlerror(); /* the program's next question is not about ours */
+	if (start && !all)
+		dlerror(); /* the program's first question is not about ours */
 	if (all) {
 		struct python_api api = { .own_state = py.OwnState, .running_state = py.RunningState, .line = py.Addr2Line,
 					  .eval = (uintptr_t)py.Eval, .eval_bytes = symbol_bytes(py.Eval),
@@ -235,15 +237,15 @@ static unsigned how_of(void *args, void *kw)
 	return t == 0 ? ORDER_TRY : t < 0 ? ORDER_BLOCK : ORDER_TIMED;
 }
 
+enum { LOCK_ACQUIRE, LOCK_ENTER, LOCK_ACQUIRE_OLD, RLOCK_ACQUIRE, RLOCK_ENTER, RLOCK_RESTORE, SENTINEL, NR_ROWS };
+
 static struct py_row {
 	const char *type, *name; /* in _thread; type NULL: a function */
 	int flags;
 	py_method ours;
 	struct py_method_def *def;
 	py_method real;
-} rows[];
-
-enum { LOCK_ACQUIRE, LOCK_ENTER, LOCK_ACQUIRE_OLD, RLOCK_ACQUIRE, RLOCK_ENTER, RLOCK_RESTORE, SENTINEL };
+} rows[NR_ROWS];
 
 static void call_over(struct python_call *call)
 {
@@ -311,7 +313,7 @@ static void *set_sentinel(void *self, void *args, void *kw)
 	return lock;
 }
 
-static struct py_row rows[] = {
+static struct py_row rows[NR_ROWS] = {
 	[LOCK_ACQUIRE] = { "LockType", "acquire", METH_VARARGS | METH_KEYWORDS, lock_acquire, NULL, NULL },
 	[LOCK_ENTER] = { "LockType", "__enter__", METH_VARARGS | METH_KEYWORDS, lock_enter, NULL, NULL },
 	[LOCK_ACQUIRE_OLD] = { "LockType", "acquire_lock", METH_VARARGS | METH_KEYWORDS, lock_acquire_old, NULL, NULL },
