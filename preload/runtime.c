@@ -318,6 +318,7 @@ static void fork_child(void)
 	semlock_fork_child();
 	if (self)
 		segment_forked(self->id, ++self->seg);
+	race_fork_child(self);
 	emit_fork_child();
 	reporter_fork_child();
 	journal_fork_child();

@@ -14,6 +14,8 @@
 #include "base/spin.h"
 
 #define IDLE_ENOUGH 64u
+#define TCB_BYTES   2304u      /* glibc's struct pthread, which pthread_t points to */
+#define MAX_STACK   (1ul << 40) /* else the one has nothing to do with the other */
 
 struct term {
 	uint32_t from, thread; /* the clock it began with, its id */
@@ -166,12 +168,16 @@ void race_thread_started(struct thread *t)
 	rt->pending = 0;
 	rt->set = RACE_NO_SET;
 	rt->nonempty = true;
-	rt->ignoring = false;
 	rt->ignore_depth = 0;
 	rt->thread = t->id;
 	rt->random = (t->id + 1) * 0x9e3779b97f4a7c15ull ^ (uintptr_t)rt;
 	race_tls.write_tag = 0;
 	race_tag_step(rt);
+	/* Its stack and its thread-local words, right above, may have been another thread's; nobody else has seen them yet. */
+	if (t->info && t->stacks.hi) {
+		uintptr_t top = t->info->handle + TCB_BYTES;
+		shadow_wipe(t->stacks.lo, (top > t->stacks.hi && top - t->stacks.lo < MAX_STACK ? top : t->stacks.hi) - t->stacks.lo);
+	}
 	t->race = rt;
 }
 

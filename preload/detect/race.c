@@ -131,13 +131,13 @@ static bool rule(const struct access *a, struct granule *g, uintptr_t addr, uint
 }
 
 /* What was released to a place we have read from since the last look. */
-static void catch_up(struct thread *t)
+void race_catch_up(struct thread *t)
 {
-	uintptr_t key = t->race->pending & ~1ul;
-	if (key) {
-		t->race->pending &= 1;
-		sync_recv(t, key);
-	}
+	uintptr_t pending = t->race->pending;
+	t->race->pending &= PENDING_IGNORE;
+	sync_recv(t, pending & ~7ul);
+	if (pending & PENDING_NEXT)
+		sync_recv(t, (pending & ~7ul) + 8);
 }
 
 /* Bytes of one granule that are synchronisation locations: plain loads acquire, plain stores release. */
@@ -146,8 +146,10 @@ static void plain_sync(struct thread *t, uintptr_t addr, bool write)
 	if (write) {
 		sync_send(t, KEY_ATOMIC(addr));
 	} else {
+		if (t->race->pending & ~7ul)
+			race_catch_up(t);
 		sync_recv(t, KEY_ATOMIC(addr));
-		t->race->pending = KEY_ATOMIC(addr) | (t->race->pending & 1);
+		t->race->pending |= KEY_ATOMIC(addr);
 	}
 }
 
@@ -166,9 +168,10 @@ bool access_seen(struct thread *t, uintptr_t addr, size_t bytes, bool write, uin
 	struct race_thread *rt = t->race;
 	uintptr_t end = addr + bytes;
 	bool tag = true;
-	if (unlikely(!rt || race_stopped || rt->pending & 1 || end < addr || end >> 47))
+	if (unlikely(!rt || race_stopped || rt->pending & PENDING_IGNORE || end < addr || end >> 47))
 		return false;
-	catch_up(t);
+	if (rt->pending & ~7ul)
+		race_catch_up(t);
 	struct access a = access_of(t, write, stack);
 	while (addr < end) {
 		uintptr_t stop = (addr | 7) + 1 < end ? (addr | 7) + 1 : end;
@@ -179,7 +182,8 @@ bool access_seen(struct thread *t, uintptr_t addr, size_t bytes, bool write, uin
 			rt->nonempty = true;
 		} else {
 			tag = false;
-			catch_up(t);
+			if (rt->pending & ~7ul)
+		race_catch_up(t);
 			plain_sync(t, addr, write);
 			a.record = rt->epoch | (write ? RECORD_WRITE : 0);
 		}
@@ -231,21 +235,21 @@ void access_sync(struct thread *t, uintptr_t addr, unsigned bytes, bool acquires
 	(void)stack;
 	if (unlikely(!rt || race_stopped || end < addr || end >> 47))
 		return;
-	catch_up(t);
+	if (rt->pending & ~7ul)
+		race_catch_up(t);
 	while (addr < end) {
 		uintptr_t stop = (addr | 7) + 1 < end ? (addr | 7) + 1 : end;
 		struct granule *g = shadow_get(addr);
 		if (!g)
 			return;
 		make_sync(g, addr, mask_of(addr, stop), rt);
-		if (acquires) {
-			catch_up(t);
+		if (acquires)
 			sync_recv(t, KEY_ATOMIC(addr));
-			rt->pending = KEY_ATOMIC(addr) | (rt->pending & 1);
-		}
 		sync_send(t, KEY_ATOMIC(addr));
 		addr = stop;
 	}
+	if (acquires)
+		rt->pending |= KEY_ATOMIC(end - bytes) | (KEY_ATOMIC(end - bytes) != KEY_ATOMIC(end - 1) ? PENDING_NEXT : 0);
 }
 
 void mem_fresh(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
@@ -263,7 +267,8 @@ void mem_gone(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
 	uintptr_t at = addr, end = addr + bytes;
 	if (!t->race || race_stopped || end < addr || end >> 47)
 		return;
-	catch_up(t);
+	if (t->race->pending & ~7ul)
+		race_catch_up(t);
 	struct access a = access_of(t, true, stack);
 	while (at < end) {
 		struct granule *g = shadow_granule(at);

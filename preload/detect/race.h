@@ -35,6 +35,8 @@ extern bool race_on; /* set once at start, before there is a second thread */
 #define RACE_CONTEXTS 256u
 #define RACE_NO_SET   UINT32_MAX /* locks held: not looked up since they changed */
 
+enum { PENDING_IGNORE = 1, PENDING_NEXT = 2 }; /* no accesses now; and the granule after it */
+
 struct race_context {
 	uint64_t key; /* set << 32 | stack */
 	uint32_t id, unused;
@@ -42,12 +44,11 @@ struct race_context {
 
 struct race_thread {
 	uint64_t epoch;    /* clock << 32 | slot << 20: a record of this thread's, but for mask, kind and context */
-	uintptr_t pending; /* acquired from before its value was read: once more at the next event; 0 none */
+	uintptr_t pending; /* a granule acquired from before its value was read: once more at the next event; PENDING_*; 0 none */
 	uint32_t birth;    /* clock of the first epoch; earlier ones of this slot were another thread's */
 	uint32_t slot;
 	uint32_t set;   /* interned set of the locks held, 0 none, RACE_NO_SET not known */
 	bool nonempty;  /* something to tell since the last release: an access, or news from others */
-	bool ignoring;  /* between AnnotateIgnore...Begin and End */
 	uint32_t ignore_depth, thread;
 	uint64_t random;
 	struct race_context context[RACE_CONTEXTS];

@@ -45,6 +45,11 @@ struct granule *shadow_get(uintptr_t addr);
 HOT uintptr_t shadow_region_end(uintptr_t addr) { return (addr | ((1ul << REGION_BITS) - 1)) + 1; }
 void shadow_wipe(uintptr_t addr, size_t bytes);
 
+/* ---- race.c */
+
+/* Acquires once more from where its last synchronising access may have read later than it said. */
+void race_catch_up(struct thread *t);
+
 /* ---- context: stacks with the locks held (lockset.c) */
 
 uint32_t race_context_slow(struct thread *t, uint32_t stack);

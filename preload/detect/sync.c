@@ -184,10 +184,13 @@ static bool give(struct sync *y, const uint32_t *vc, uint32_t slot, uint32_t own
 void sync_send(struct thread *t, uintptr_t key)
 {
 	struct race_thread *rt = t->race;
-	uint32_t hash, own = race_clock(rt) - !rt->nonempty;
+	uint32_t hash;
 	bool ok = true;
 	if (unlikely(race_stopped != NULL))
 		return;
+	if (unlikely(rt->pending & ~7ul)) /* what it read since may have told it more */
+		race_catch_up(t);
+	uint32_t own = race_clock(rt) - !rt->nonempty;
 	struct shard *s = shard_of(key, &hash);
 	struct sync *y = find(s, key, hash);
 	if (!y)

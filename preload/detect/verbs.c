@@ -30,6 +30,24 @@ uint32_t site_stack(struct thread *t, struct site site)
 	return id;
 }
 
+/* ---- order for races ------------------------------------------------------------------------------------------------ */
+
+void happens_before_slow(struct thread *t, uintptr_t key)
+{
+	gate_shut();
+	sync_send(t, key);
+	race_set_changed(t->race);
+	gate_open();
+}
+
+void happens_after_slow(struct thread *t, uintptr_t key)
+{
+	gate_shut();
+	sync_recv(t, key);
+	race_set_changed(t->race);
+	gate_open();
+}
+
 /* ---- objects -------------------------------------------------------------------------------------------------- */
 
 static void forget_one(uint32_t id, void *arg)
@@ -371,6 +389,7 @@ void cond_wait_begin(struct thread *t, uintptr_t cond, uintptr_t mutex, bool tim
 	if (h && h->count == 1) {
 		p->held = *h;
 		lock_gone(t, mutex);
+		happens_before(t, mutex);
 		/* It will be taken again while everything else is held: that order counts now, before it blocks. */
 		p->again = lock_want(t, mutex, FAMILY_MUTEX, ORDER_BLOCK, site);
 	} else {
@@ -385,6 +404,7 @@ void cond_wait_over(struct thread *t, uintptr_t mutex, struct cond_pause *p, boo
 	wait_end(t);
 	if (p->was_held && mutex_is_held)
 		lock_got(t, mutex, FAMILY_MUTEX, p->held.key, p->again);
+	happens_after(t, mutex);
 }
 
 /* ---- threads ------------------------------------------------------------------------------------------------------ */
@@ -396,6 +416,8 @@ struct thread_info *thread_creating(struct thread *t, struct site site, bool det
 	struct thread_info *info = thread_new(t->id, t->seg, stack, detached);
 	if (info)
 		segment_born(info->id, t->id, t->seg);
+	if (info && t->race)
+		race_thread_created(t, info->id);
 	gate_open();
 	return info;
 }
@@ -408,6 +430,8 @@ void thread_created(struct thread *t, struct thread_info *info, uintptr_t handle
 		t->seg++;
 	} else {
 		thread_unborn(info);
+		if (t->race)
+			race_thread_unborn(info->id);
 	}
 	gate_open();
 }
@@ -421,6 +445,8 @@ void thread_joined(struct thread *t, struct thread_info *child)
 	atomic_fetch_or(&child->flags, THREAD_JOINED);
 	segment_joined(child->id, t->id, t->seg);
 	thread_drop_handle(child);
+	if (t->race)
+		race_thread_joined(t, child->id);
 	gate_open();
 }
 
@@ -455,6 +481,7 @@ void thread_ending(struct thread *t)
 	}
 	object_forget_stack(t->id, t->stacks.lo, t->stacks.hi, forget_one, NULL);
 	order_cache_stop(order_cache_of(t));
+	race_thread_ended(t);
 	thread_detach(t);
 	/* Perhaps we were the last one awake. */
 	waitfor_stall(NULL, true);

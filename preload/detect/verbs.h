@@ -60,6 +60,23 @@ HOT void gate_open(void)
 		tls.inside -= GATE_IN;
 }
 
+COLD void happens_before_slow(struct thread *t, uintptr_t key);
+COLD void happens_after_slow(struct thread *t, uintptr_t key);
+
+/* Order for the race detector: whatever the thread did so far comes before what those do who ask `after` for the same key. Before
+ * the real call that releases; after the real call that acquired. cost while races are off: one load of a warm line. */
+HOT void happens_before(struct thread *t, uintptr_t key)
+{
+	if (unlikely(t->race != NULL))
+		happens_before_slow(t, key);
+}
+
+HOT void happens_after(struct thread *t, uintptr_t key)
+{
+	if (unlikely(t->race != NULL))
+		happens_after_slow(t, key);
+}
+
 /* The chain of the first and only lock held, if it is the one asked for last; else 0. */
 HOT uint32_t chain_of_first(const struct thread *t)
 {
@@ -157,7 +174,7 @@ HOT void lock_trying(struct thread *t, uintptr_t addr, enum object_family family
 HOT bool lock_known(const struct thread *t, uintptr_t addr, enum object_family family, struct site site, struct taking *k)
 {
 	k->stack = stack_capture(&t->stacks, site.pc, site.cfa);
-	if (unlikely(!k->stack || atomic_load_explicit(&t->nr_held, memory_order_relaxed) == t->room || site.cfa > t->stack_objects))
+	if (unlikely(!k->stack || atomic_load_explicit(&t->nr_held, memory_order_relaxed) == t->room || site.cfa > t->stack_objects || t->race))
 		return false;
 	k->lock = object_find(addr, family);
 	return likely(k->lock);

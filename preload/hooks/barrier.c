@@ -33,11 +33,16 @@ INTERPOSE(int, pthread_barrier_destroy, (pthread_barrier_t *b))
 INTERPOSE(int, pthread_barrier_wait, (pthread_barrier_t *b))
 {
 	struct thread *t = hook_thread();
+	if (t)
+		happens_before(t, (uintptr_t)b);
 	if (!t || eyes.passable(FAMILY_BARRIER, (uintptr_t)b, false)) {
 		/* The last one lets all go; its sleepers may be on their way before it returns. */
 		if (t)
 			object_woken((uintptr_t)b, FAMILY_BARRIER);
-		return REAL(pthread_barrier_wait)(b);
+		int last = REAL(pthread_barrier_wait)(b);
+		if (t)
+			happens_after(t, (uintptr_t)b);
+		return last;
 	}
 	struct site site = SITE();
 	uint32_t id = object_here(t, (uintptr_t)b, FAMILY_BARRIER, site, false);
@@ -49,5 +54,6 @@ INTERPOSE(int, pthread_barrier_wait, (pthread_barrier_t *b))
 	if (r == PTHREAD_BARRIER_SERIAL_THREAD)
 		atomic_fetch_add(&o->wakes, 1);
 	wait_end(t);
+	happens_after(t, (uintptr_t)b);
 	return r;
 }

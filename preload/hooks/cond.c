@@ -14,23 +14,28 @@
 
 struct cond_call {
 	struct thread *t;
-	uintptr_t mutex;
+	uintptr_t mutex, condition;
 	struct cond_pause pause;
+	int result;
 };
 
 static void over(struct cond_call *c)
 {
 	if (c->t && tls.gate == 0)
 		cond_wait_over(c->t, c->mutex, &c->pause, true);
+	if (c->t && tls.gate == 0 && c->result == 0) /* not timed out, nor left by cancellation */
+		happens_after(c->t, c->condition);
 }
 
 /* The statement `call` waits; whatever way it is left, the mutex is ours again. */
 #define COND_WAIT(cond, m, is_timed, name, call)                                                                     \
 	do {                                                                                                         \
-		struct cond_call c_ __attribute__((cleanup(over), unused)) = { .t = hook_thread(), .mutex = (uintptr_t)(m) }; \
+		struct cond_call c_ __attribute__((cleanup(over), unused)) = {                                \
+			.t = hook_thread(), .mutex = (uintptr_t)(m), .condition = (uintptr_t)(cond), .result = -1                  \
+		};                                                                                                    \
 		if (c_.t)                                                                                            \
 			cond_wait_begin(c_.t, (uintptr_t)(cond), (uintptr_t)(m), is_timed, SITE(), name, &c_.pause);  \
-		return call;                                                                                         \
+		return c_.result = call;                                                                             \
 	} while (0)
 
 INTERPOSE_AT(int, pthread_cond_wait, cond_wait, "@@", "GLIBC_2.3.2", (pthread_cond_t *restrict c, pthread_mutex_t *restrict m))
@@ -59,6 +64,7 @@ static void signalled(void *cond, struct site site, const char *call)
 	uint32_t id = object_here(t, (uintptr_t)cond, FAMILY_COND, site, false);
 	struct object *c = object_by_id(id);
 	object_woken((uintptr_t)cond, FAMILY_COND);
+	happens_before(t, (uintptr_t)cond);
 	if (!atomic_load(&c->waiters) || !c->mutex)
 		return;
 	for (uint32_t n = t->nr_held; n-- > 0;)

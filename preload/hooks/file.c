@@ -31,6 +31,7 @@ INTERPOSE(int, ftrylockfile, (FILE *f))
 		h->count++;
 	else
 		lock_got(t, (uintptr_t)f, FAMILY_FILE, ORDER_TRY, lock_want(t, (uintptr_t)f, FAMILY_FILE, ORDER_TRY, SITE()));
+	happens_after(t, (uintptr_t)f);
 	return r;
 }
 
@@ -48,12 +49,15 @@ INTERPOSE(void, flockfile, (FILE *f))
 	if (real_ftrylockfile(f) != 0)
 		lock_slow(t, f, k);
 	lock_got(t, (uintptr_t)f, FAMILY_FILE, ORDER_BLOCK, k);
+	happens_after(t, (uintptr_t)f);
 }
 
 INTERPOSE(void, funlockfile, (FILE *f))
 {
 	struct thread *t = hook_thread();
-	if (t)
+	if (t) {
 		lock_gone(t, (uintptr_t)f);
+		happens_before(t, (uintptr_t)f);
+	}
 	REAL(funlockfile)(f);
 }

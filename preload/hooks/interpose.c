@@ -99,6 +99,7 @@ struct thread *hook_attach(struct thread_info *info, uintptr_t lo, uintptr_t hi)
 		return NULL;
 	}
 	order_cache_start(order_cache_of(t));
+	race_thread_started(t);
 	hook_mark_exit(t);
 	tls.inside = 0;
 	return t;

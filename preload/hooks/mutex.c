@@ -51,10 +51,12 @@ static int block(struct thread *t, pthread_mutex_t *m, const struct limit *limit
 /* What the real call answered. */
 static int took(struct thread *t, pthread_mutex_t *m, unsigned key, struct taking k, int r, struct site site, const char *call)
 {
-	if (r == 0 || r == EOWNERDEAD)
+	if (r == 0 || r == EOWNERDEAD) {
 		lock_got(t, (uintptr_t)m, FAMILY_MUTEX, key, k);
-	else if (r != ETIMEDOUT && m->__data.__kind != KIND_DESTROYED) /* use after destroy has been said by lock_want */
+		happens_after(t, (uintptr_t)m);
+	} else if (r != ETIMEDOUT && m->__data.__kind != KIND_DESTROYED) { /* use after destroy has been said by lock_want */
 		hook_call_failed(t, (uintptr_t)m, FAMILY_MUTEX, r, site, call);
+	}
 	return r;
 }
 
@@ -150,6 +152,7 @@ static int take(pthread_mutex_t *m, const struct limit *limit, struct site site,
 	int r = real_pthread_mutex_trylock(m);
 	if (unlikely(r))
 		return take_slow(m, limit, site, r, call);
+	happens_after(t, (uintptr_t)m);
 	return 0;
 }
 
@@ -174,6 +177,7 @@ static int release(pthread_mutex_t *m, struct site site, const char *call)
 	if (unlikely(!t))
 		return mutex_real_unlock_slow(m);
 	bool held = lock_gone(t, (uintptr_t)m);
+	happens_before(t, (uintptr_t)m);
 	if (unlikely(!held || m->__data.__kind & KIND_ROBUST))
 		return release_slow(t, m, held, site, call);
 	return real_pthread_mutex_unlock(m);
@@ -238,7 +242,7 @@ HOT bool release_known(pthread_mutex_t *m)
 		return false;
 	uint32_t n = atomic_load_explicit(&t->nr_held, memory_order_relaxed);
 	const struct held *h = &t->held[n - 1];
-	if (unlikely(!n || h->addr != (uintptr_t)m || h->count != 1 || m->__data.__kind & KIND_ROBUST))
+	if (unlikely(!n || h->addr != (uintptr_t)m || h->count != 1 || m->__data.__kind & KIND_ROBUST || t->race))
 		return false;
 	atomic_store_explicit(&t->nr_held, n - 1, memory_order_relaxed);
 	return true;
@@ -252,6 +256,7 @@ static COLD int try_slow(struct thread *t, pthread_mutex_t *m, int r, struct sit
 			h->count++;
 	} else if (r == EOWNERDEAD) {
 		lock_got(t, (uintptr_t)m, FAMILY_MUTEX, ORDER_TRY, lock_want(t, (uintptr_t)m, FAMILY_MUTEX, ORDER_TRY, site));
+		happens_after(t, (uintptr_t)m);
 	} else if (r != EBUSY && m->__data.__kind != KIND_DESTROYED) {
 		hook_call_failed(t, (uintptr_t)m, FAMILY_MUTEX, r, site, call);
 	}
@@ -268,6 +273,7 @@ HOT int try_take(pthread_mutex_t *m, struct site site, const char *call)
 	if (unlikely(r || again))
 		return try_slow(t, m, r, site, call);
 	lock_got(t, (uintptr_t)m, FAMILY_MUTEX, ORDER_TRY, lock_want(t, (uintptr_t)m, FAMILY_MUTEX, ORDER_TRY, site));
+	happens_after(t, (uintptr_t)m);
 	return 0;
 }
 

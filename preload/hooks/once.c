@@ -17,8 +17,10 @@ struct running {
 
 static void left(struct running *r)
 {
-	if (tls.gate == 0)
+	if (tls.gate == 0) {
 		lock_gone(r->t, r->addr);
+		happens_before(r->t, r->addr);
+	}
 }
 
 /* What the real call runs in our thread's place; it takes no argument, hence the thread's own word. */
@@ -43,6 +45,7 @@ static void run_init(void)
 struct once_call {
 	struct thread *t;
 	struct once_frame *outer;
+	uintptr_t addr;
 };
 
 static void over(struct once_call *c)
@@ -50,6 +53,7 @@ static void over(struct once_call *c)
 	if (tls.gate == 0) {
 		c->t->once_fn = c->outer;
 		wait_end(c->t);
+		happens_after(c->t, c->addr);
 	}
 }
 
@@ -64,6 +68,7 @@ static int once(void *control, void (*init)(void), int (*call)(void *, void (*)(
 		/* Too late to wait for it in this run; another run may come earlier. */
 		if (t->nr_held)
 			lock_want(t, addr, FAMILY_ONCE, ORDER_BLOCK, site);
+		happens_after(t, addr);
 		return call(control, init);
 	}
 	struct taking k = lock_want(t, addr, FAMILY_ONCE, ORDER_BLOCK, site);
@@ -75,7 +80,7 @@ static int once(void *control, void (*init)(void), int (*call)(void *, void (*)(
 		return call(control, init);
 	}
 	struct once_frame f = { init, addr, k, t->once_fn };
-	struct once_call c __attribute__((cleanup(over), unused)) = { t, t->once_fn };
+	struct once_call c __attribute__((cleanup(over), unused)) = { t, t->once_fn, addr };
 	t->once_fn = &f;
 	struct thread *owner;
 	bool contended = lock_held_by_any(k.lock, &owner);

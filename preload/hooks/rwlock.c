@@ -14,6 +14,25 @@ REAL_OF(pthread_rwlock_timedwrlock);
 REAL_OF(pthread_rwlock_clockrdlock);
 REAL_OF(pthread_rwlock_clockwrlock);
 
+/* A writer comes after everybody, a reader after writers only: two readers are in no order because of the lock. */
+HOT uintptr_t readers(pthread_rwlock_t *l) { return (uintptr_t)l + 1; }
+
+HOT void taken(struct thread *t, pthread_rwlock_t *l, unsigned key)
+{
+	happens_after(t, (uintptr_t)l);
+	if (!(key & ORDER_READ))
+		happens_after(t, readers(l));
+}
+
+static COLD void leaving_slow(struct thread *t, pthread_rwlock_t *l)
+{
+	const struct held *h = lock_held(t, (uintptr_t)l);
+	if (!h || h->key & ORDER_READ)
+		happens_before(t, readers(l));
+	if (!h || !(h->key & ORDER_READ))
+		happens_before(t, (uintptr_t)l);
+}
+
 static int real_take(pthread_rwlock_t *l, bool read, const struct limit *limit)
 {
 	if (!limit)
@@ -61,10 +80,12 @@ static COLD int take_slow(struct thread *t, pthread_rwlock_t *l, unsigned key, c
 	} else {
 		r = real_take(l, read, limit);
 	}
-	if (r == 0)
+	if (r == 0) {
 		lock_got(t, (uintptr_t)l, FAMILY_RWLOCK, key, k);
-	else if (r != ETIMEDOUT)
+		taken(t, l, key);
+	} else if (r != ETIMEDOUT) {
 		hook_call_failed(t, (uintptr_t)l, FAMILY_RWLOCK, r, site, call);
+	}
 	return r;
 }
 
@@ -117,6 +138,7 @@ HOT int take(pthread_rwlock_t *l, unsigned mode, const struct limit *limit, stru
 	if (unlikely(r))
 		return take_slow(t, l, key, limit, site, k, r, call);
 	lock_got(t, (uintptr_t)l, FAMILY_RWLOCK, key, k);
+	taken(t, l, key);
 	return 0;
 }
 
@@ -132,6 +154,7 @@ HOT int try_take(pthread_rwlock_t *l, unsigned mode, struct site site, int (*try
 	else
 		lock_got(t, (uintptr_t)l, FAMILY_RWLOCK, mode | ORDER_TRY,
 			 lock_want(t, (uintptr_t)l, FAMILY_RWLOCK, mode | ORDER_TRY, site));
+	taken(t, l, mode);
 	return 0;
 }
 
@@ -175,6 +198,8 @@ INTERPOSE(int, pthread_rwlock_clockwrlock, (pthread_rwlock_t *restrict l, clocki
 INTERPOSE(int, pthread_rwlock_unlock, (pthread_rwlock_t *l))
 {
 	struct thread *t = hook_thread();
+	if (t && unlikely(t->race != NULL))
+		leaving_slow(t, l);
 	if (t && unlikely(!lock_gone(t, (uintptr_t)l)))
 		unlock_without_lock_slow(t, (uintptr_t)l, FAMILY_RWLOCK, SITE(), "pthread_rwlock_unlock");
 	return REAL(pthread_rwlock_unlock)(l);

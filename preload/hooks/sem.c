@@ -76,6 +76,7 @@ static int take(sem_t *s, const struct limit *limit, struct site site, const cha
 	uint32_t id = object_find((uintptr_t)s, FAMILY_SEM);
 	bool end = semlock_role(id) == SEM_THREAD_END;
 	if (real_sem_trywait(s) == 0) {
+		happens_after(t, (uintptr_t)s);
 		if (lock)
 			semlock_got(t, (uintptr_t)s, key, k, py && py->scoped);
 		if (end)
@@ -97,6 +98,7 @@ static int take(sem_t *s, const struct limit *limit, struct site site, const cha
 	errno = saved;
 	int r = real_wait(s, limit);
 	if (r == 0 && tls.gate == 0) {
+		happens_after(t, (uintptr_t)s);
 		if (lock)
 			semlock_got(t, (uintptr_t)s, key, k, py && py->scoped);
 		if (end)
@@ -126,6 +128,7 @@ INTERPOSE(int, sem_trywait, (sem_t *s))
 		object_use_dead(t, (uintptr_t)s, FAMILY_SEM, SITE(), "sem_trywait");
 	int r = REAL(sem_trywait)(s);
 	if (t && r == 0) {
+		happens_after(t, (uintptr_t)s);
 		/* CPython tries first even where it is ready to wait: its method's arguments tell. */
 		const struct python_call *py = python_call_of(t, s);
 		unsigned key = py ? py->how : ORDER_TRY;
@@ -150,6 +153,7 @@ INTERPOSE(int, sem_post, (sem_t *s))
 		return REAL(sem_post)(s);
 	}
 	object_woken((uintptr_t)s, FAMILY_SEM);
+	happens_before(t, (uintptr_t)s);
 	semlock_posted(t, (uintptr_t)s, object_find((uintptr_t)s, FAMILY_SEM));
 	object_use_dead(t, (uintptr_t)s, FAMILY_SEM, SITE(), "sem_post");
 	r = REAL(sem_post)(s);

@@ -18,8 +18,10 @@ static COLD int take_slow(struct thread *t, pthread_spinlock_t *l, struct site s
 	wait_look(t);
 	int r = real_pthread_spin_lock(l);
 	wait_end(t);
-	if (r == 0)
+	if (r == 0) {
 		lock_got(t, addr, FAMILY_SPIN, ORDER_BLOCK, k);
+		happens_after(t, addr);
+	}
 	return r;
 }
 
@@ -27,8 +29,10 @@ INTERPOSE(int, pthread_spin_trylock, (pthread_spinlock_t *l))
 {
 	struct thread *t = hook_thread();
 	int r = REAL(pthread_spin_trylock)(l);
-	if (t && r == 0)
+	if (t && r == 0) {
 		lock_got(t, (uintptr_t)l, FAMILY_SPIN, ORDER_TRY, lock_want(t, (uintptr_t)l, FAMILY_SPIN, ORDER_TRY, SITE()));
+		happens_after(t, (uintptr_t)l);
+	}
 	return r;
 }
 
@@ -41,6 +45,7 @@ INTERPOSE(int, pthread_spin_lock, (pthread_spinlock_t *l))
 	if (unlikely(real_pthread_spin_trylock(l)))
 		return take_slow(t, l, SITE(), k);
 	lock_got(t, (uintptr_t)l, FAMILY_SPIN, ORDER_BLOCK, k);
+	happens_after(t, (uintptr_t)l);
 	return 0;
 }
 
@@ -49,6 +54,8 @@ INTERPOSE(int, pthread_spin_unlock, (pthread_spinlock_t *l))
 	struct thread *t = hook_thread();
 	if (t && unlikely(!lock_gone(t, (uintptr_t)l)))
 		unlock_without_lock_slow(t, (uintptr_t)l, FAMILY_SPIN, SITE(), "pthread_spin_unlock");
+	if (t)
+		happens_before(t, (uintptr_t)l);
 	return REAL(pthread_spin_unlock)(l);
 }
 
