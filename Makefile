@@ -45,7 +45,7 @@ TOOLS_LIBS = $(shell $(PKG_CONFIG) --libs $(TOOLS_PKGS)) -l:libiberty.a
 
 DEMOS := $(patsubst demos/%.c,$(BUILD)/demos/%,$(wildcard demos/*.c))
 # Small programs the tests run under snarl; tests/*/NAME.c and NAME.cc become build/tests/DIR/NAME.
-PROG_DIRS := hooks patterns bench programs races
+PROG_DIRS := hooks patterns patch bench programs races
 TEST_PROGS := $(foreach d,$(PROG_DIRS),$(patsubst tests/$(d)/%.c,$(BUILD)/tests/$(d)/%,$(wildcard tests/$(d)/*.c)) \
 	$(patsubst tests/$(d)/%.cc,$(BUILD)/tests/$(d)/%,$(wildcard tests/$(d)/*.cc)))
 
@@ -54,6 +54,9 @@ all: $(BUILD)/libsnarl.so $(BUILD)/snarl $(DEMOS)
 
 $(BUILD)/libsnarl.so: $(PRELOAD_OBJ) preload/libsnarl.map
 	$(CC) $(CFLAGS) $(PRELOAD_LINK) -o $@ $(PRELOAD_OBJ)
+
+# Runs between two instructions of the program, whose vector registers hold what they held.
+$(BUILD)/obj/preload/watch/%.o: PRELOAD_FLAGS += -mgeneral-regs-only
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)

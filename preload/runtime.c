@@ -19,6 +19,8 @@
 #include "detect/waitfor.h"
 #include "hooks/interpose.h"
 #include "hooks/process.h"
+#include "runtime_modules.h"
+#include "runtime_races.h"
 #include "wire/journal.h"
 #include "wire/options.h"
 
@@ -322,6 +324,7 @@ static void fork_child(void)
 	emit_fork_child();
 	reporter_fork_child();
 	journal_fork_child();
+	races_fork_child();
 	waitfor_nr_asleep = 0;
 	ended = reporting = false;
 	if (options.journal && atomic_load(&hook_on)) {
@@ -338,37 +341,12 @@ static void first_thread(void)
 {
 	hook_python_find(false); /* it may have been loaded since */
 	gate_shut();
+	module_refresh();
+	uint32_t nr = module_count();
 	const char *missing = borrow_start();
 	if (missing && options.verbose)
 		say("libunwind: ", missing, "; stacks come from snarl's own unwinder alone");
-	gate_open();
-}
-
-/* Locks of a library that is gone are gone with it. */
-static void forget_closed(void)
-{
-	static uint64_t told[1024]; /* a bit for each of the first 65,536 modules */
-	for (uint32_t id = 1; id <= module_count() && id < 64 * ARRAY_SIZE(told); id++) {
-		const struct module *m = module_by_id(id);
-		uint64_t bit = 1ull << id % 64;
-		if (!m->gone) {
-			told[id / 64] &= ~bit;
-		} else if (!(told[id / 64] & bit)) {
-			told[id / 64] |= bit;
-			memory_gone_slow(tls.thread, m->lo, m->hi - m->lo, (struct site){ 0, 0 }, "dlclose");
-		}
-	}
-}
-
-static void modules_changed(void)
-{
-	gate_shut();
-	bool changed = module_refresh();
-	forget_closed(); /* also when nothing changed: a module may have been learnt by its address meanwhile */
-	if (changed) {
-		step_flush();
-		thread_poke_all(POKE_FLUSH);
-	}
+	races_begin(&options, nr, say);
 	gate_open();
 }
 
@@ -452,7 +430,9 @@ static void start_floors(void)
 	order_on_cycle(semlock_cycle);
 	semlock_on_cycle(cycle_found);
 	order_on_question(reader_blocks_reader);
-	process_events = (struct process_events){ process_ending, first_thread, modules_changed };
+	process_events = (struct process_events){ .ending = process_ending, .first_thread = first_thread, .modules_changed = modules_changed };
+	if (options.eager && options.races != RACES_OFF)
+		process_events.program_starts = hook_before_first_thread;
 }
 
 /* Before any other constructor (-z initfirst), when getenv does not work yet: the environment comes as an argument. */

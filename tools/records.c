@@ -285,6 +285,8 @@ static const char *add_end(struct section *s, const json_t *o)
 	s->end_threads = number(o, "threads");
 	s->end_findings = number(o, "findings");
 	s->end_folded = number(o, "folded");
+	s->end_sites = number(o, "sites");
+	s->end_watched = number(o, "watched");
 	return NULL;
 }
 

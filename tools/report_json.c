@@ -207,6 +207,10 @@ static json_t *process(const struct report *r, const struct section *s)
 	set(o, "edges", num(s->end_edges));
 	set(o, "cycles", num(s->end_cycles));
 	set(o, "threads", num(s->end_threads));
+	if (s->end_sites) {
+		set(o, "sites", num(s->end_sites));
+		set(o, "watched", num(s->end_watched));
+	}
 	for (size_t i = 0; i < s->nr_notes; i++) {
 		json_t *note = json_object();
 		set(note, s->notes[i].degraded ? "degraded" : "note", str(s->notes[i].text));

@@ -22,7 +22,7 @@ _snarl()
 	--fail-on | --fail_on) mapfile -t COMPREPLY < <(compgen -W 'confirmed feasible possible advice' -- "$cur") ;;
 	--instrument) mapfile -t COMPREPLY < <(compgen -W 'main all' -- "$cur") ;;
 	--format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur") ;;
-	--stats | --trace | --quiet | --verbose) mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$cur") ;;
+	--stats | --trace | --eager | --quiet | --verbose) mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$cur") ;;
 	--*) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 	esac
 	[[ -n $name ]] && return
@@ -38,7 +38,7 @@ _snarl()
 			esac
 		done
 		if [[ $cur == -* ]]; then
-			mapfile -t COMPREPLY < <(compgen -W '--journal= --graph= --log= --races= --deadlock= --exitcode= --instrument=
+			mapfile -t COMPREPLY < <(compgen -W '--journal= --graph= --log= --races= --deadlock= --exitcode= --instrument= --eager
 				--suppressions= --baseline= --fail-on= --stack-depth= --hold-ms= --history= --memory-limit= --stats= --trace=
 				--signal= --quiet --verbose --keep --force --help --' -- "$cur")
 			[[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null

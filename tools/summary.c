@@ -128,7 +128,7 @@ void summary_notes(struct report *r)
 /* ---- the last line ----------------------------------------------------------------------------------------------- */
 
 struct totals {
-	uint64_t locks, edges, cycles, threads, processes, incomplete;
+	uint64_t locks, edges, cycles, threads, sites, watched, processes, incomplete;
 	bool child_answered;
 };
 
@@ -151,6 +151,8 @@ static struct totals totals_of(const struct report *r, const struct summary_hint
 		t.edges += s->end_edges;
 		t.cycles += s->end_cycles;
 		t.threads += s->end_threads;
+		t.sites += s->end_sites;
+		t.watched += s->end_watched;
 		t.incomplete += summary_incomplete(r, s) && !(lost_by_exec(r, s) && s->pid != h->child);
 		t.child_answered |= s->has_header && s->pid == h->child;
 		if (s->has_header)
@@ -186,6 +188,30 @@ static void put_findings(struct report *r, const struct report_counts *c)
 		out_put(o, OUT_PLAIN, ", found %llu more time%s", (unsigned long long)c->repeated, plural(c->repeated));
 }
 
+static const char *grouped(uint64_t n, char buf[32])
+{
+	char plain[24];
+	int len = snprintf(plain, sizeof plain, "%llu", (unsigned long long)n), to = 0;
+	for (int i = 0; i < len; i++) {
+		if (i && (len - i) % 3 == 0)
+			buf[to++] = ',';
+		buf[to++] = plain[i];
+	}
+	buf[to] = '\0';
+	return buf;
+}
+
+/* How much of the program data races were looked for in: cut, not rounded, so that only all is 100 %. */
+static void put_coverage(struct report *r, const struct totals *t)
+{
+	char buf[32];
+	if (!t->sites)
+		return;
+	uint64_t tenths = t->watched * 1000 / t->sites;
+	out_put(&r->out, OUT_PLAIN, "; %s access site%s watched, coverage %llu.%llu %%", grouped(t->watched, buf), plural(t->watched),
+		(unsigned long long)tenths / 10, (unsigned long long)tenths % 10);
+}
+
 static void put_clean(struct report *r, const struct totals *t)
 {
 	struct out *o = &r->out;
@@ -199,6 +225,7 @@ static void put_clean(struct report *r, const struct totals *t)
 	out_put(o, OUT_PLAIN, "; %llu thread%s", (unsigned long long)t->threads, plural(t->threads));
 	if (t->processes > 1)
 		out_put(o, OUT_PLAIN, "; %llu processes", (unsigned long long)t->processes);
+	put_coverage(r, t);
 }
 
 void summary_text(struct report *r, const struct summary_hints *h)

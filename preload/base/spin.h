@@ -22,6 +22,8 @@ enum spin_rank {
 	RANK_MODULE,  /* core/module: list of modules */
 	RANK_RACE,    /* detect/clock, shadow, lockset: tables */
 	RANK_BORROW,  /* core/borrow: the one call into libunwind */
+	RANK_WATCH,   /* watch/engine: watched threads */
+	RANK_PLANE,   /* watch/plane: planes to hand out */
 	RANK_DEPOT,   /* core/depot: interned stacks */
 	RANK_EMIT,    /* detect/emit: what has been written already */
 	RANK_JOURNAL, /* core/journal: window changes */

@@ -8,6 +8,7 @@
 #include "core/depot.h"
 #include "core/module.h"
 #include "core/python.h"
+#include "core/stack_at.h"
 #include "core/step.h"
 
 /* Frames of ours between the unwinder and the program's call. */
@@ -18,6 +19,8 @@
 #define UNDER_PYTHON ((uintptr_t)1 << 62)
 
 static _Atomic unsigned depth_max = 64;
+
+unsigned stack_depth(void) { return atomic_load_explicit(&depth_max, memory_order_relaxed); }
 
 void stack_set_depth(unsigned depth)
 {
@@ -32,7 +35,7 @@ struct scratch {
 	void *borrowed[OWN_MAX + STACK_MAX_DEPTH];
 };
 
-static struct depot_frame frame_of(uintptr_t pc, bool exact)
+struct depot_frame stack_frame_of(uintptr_t pc, bool exact)
 {
 	const struct module *m = module_find(pc - !exact);
 	struct depot_frame f = { 0 };
@@ -64,8 +67,8 @@ static unsigned walk_blind(struct scratch *s, uintptr_t pc, uintptr_t cfa, uintp
 	return n;
 }
 
-/* Fills in what has to be verified for frames 1..n-1; false when that cannot be said in slots. */
-static bool remember_slots(struct stack_site *site, const struct step_frame *f, unsigned n, uintptr_t pc, uintptr_t cfa)
+bool stack_remember_slots(struct stack_site *site, const struct step_frame *f, unsigned n, uintptr_t pc, uintptr_t cfa,
+			  uintptr_t rbp_at)
 {
 	unsigned nr = 0;
 	for (unsigned i = 1; i < n; i++) {
@@ -83,9 +86,9 @@ static bool remember_slots(struct stack_site *site, const struct step_frame *f, 
 		site->slot = slot;
 		site->room = (uint16_t)room;
 	}
-	/* Always there: the call's own return address. */
+	/* Always there: a call's own return address. */
 	for (unsigned i = 0; i < STACK_NEAR; i++)
-		site->near[i] = (struct stack_slot){ .value = pc, .off = -8 };
+		site->near[i] = rbp_at ? (struct stack_slot){ .off = STACK_ALWAYS } : (struct stack_slot){ .value = pc, .off = -8 };
 	unsigned filled = 0;
 	for (unsigned i = 1; i < n; i++) {
 		uintptr_t at[3] = { f[i].hold[0], f[i].hold[1], f[i].slot };
@@ -95,9 +98,11 @@ static bool remember_slots(struct stack_site *site, const struct step_frame *f, 
 				continue;
 			/* The caller's rbp, saved by some function of ours. The hooks make frames (they ask for
 			 * their frame address), so the next time it will be the first that was pushed. */
-			if (off < 0 && j < 2)
+			if (rbp_at && at[j] == rbp_at)
+				off = STACK_RBP;
+			else if (off < 0 && j < 2 && !rbp_at)
 				off = HOOK_RBP;
-			if (off != (int32_t)off || (off < 0 && off != HOOK_RBP))
+			if (off != (int32_t)off || (off < 0 && off != HOOK_RBP && off != STACK_RBP))
 				return false;
 			struct stack_slot *to = filled < STACK_NEAR ? &site->near[filled] : &site->slot[filled - STACK_NEAR];
 			to->off = (int32_t)off;
@@ -112,8 +117,7 @@ static bool remember_slots(struct stack_site *site, const struct step_frame *f, 
 	return true;
 }
 
-/* Whether a frame lay in a library that was not known and is now. */
-static bool learn(const struct step_frame *f, unsigned n)
+bool stack_learn(const struct step_frame *f, unsigned n)
 {
 	bool learned = false;
 	for (unsigned i = 0; i < n; i++)
@@ -128,7 +132,7 @@ static COLD __attribute__((noinline)) uint32_t capture(struct stack_cache *c, ui
 	struct step_regs regs;
 	STEP_HERE(&regs);
 	uintptr_t lo = c ? c->lo : 0, hi = c ? c->hi : 0;
-	unsigned depth = atomic_load_explicit(&depth_max, memory_order_relaxed);
+	unsigned depth = stack_depth();
 	struct scratch *s = arena_malloc(sizeof(*s));
 	if (!s)
 		return 0;
@@ -136,7 +140,7 @@ static COLD __attribute__((noinline)) uint32_t capture(struct stack_cache *c, ui
 	unsigned n, tries = 0;
 	do
 		n = step_walk(&regs, lo, hi, s->walked, OWN_MAX + depth, &end);
-	while (unlikely(learn(s->walked, n)) && tries++ < 8);
+	while (unlikely(stack_learn(s->walked, n)) && tries++ < 8);
 	unsigned first = find_call(s->walked, n, pc, cfa);
 	bool blind = first == n;
 	if (blind) {
@@ -148,7 +152,7 @@ static COLD __attribute__((noinline)) uint32_t capture(struct stack_cache *c, ui
 	bool cut = end == STEP_CUT || n > depth || (end == STEP_FULL && n == depth);
 	n = n < depth ? n : depth;
 	for (unsigned i = 0; i < n; i++)
-		s->frames[i] = frame_of(f[i].pc, f[i].exact);
+		s->frames[i] = stack_frame_of(f[i].pc, f[i].exact);
 
 	bool borrowed = false;
 	if (end == STEP_CUT && n < depth && borrow_available()) {
@@ -159,7 +163,7 @@ static COLD __attribute__((noinline)) uint32_t capture(struct stack_cache *c, ui
 			borrowed = true;
 			n = m - j < depth ? m - j : depth;
 			for (unsigned i = 0; i < n; i++)
-				s->frames[i] = frame_of((uintptr_t)s->borrowed[j + i], false);
+				s->frames[i] = stack_frame_of((uintptr_t)s->borrowed[j + i], false);
 		}
 	}
 	uint32_t id = depot_put(s->frames, n, cut);
@@ -169,7 +173,7 @@ static COLD __attribute__((noinline)) uint32_t capture(struct stack_cache *c, ui
 		site->pc = 0;
 		atomic_signal_fence(memory_order_seq_cst);
 		/* libunwind does not say where it read an address, so what it found cannot be verified next time. */
-		if (id && !borrowed && remember_slots(site, f, n, pc, cfa)) {
+		if (id && !borrowed && stack_remember_slots(site, f, n, pc, cfa, 0)) {
 			site->cfa = cfa;
 			site->stack = id;
 			atomic_signal_fence(memory_order_seq_cst);

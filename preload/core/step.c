@@ -380,6 +380,7 @@ static void walk_begin(struct walk *w, const struct step_regs *regs, uintptr_t l
 		w->from[i] = 0;
 	}
 	w->known = regs->known;
+	w->from[RBP] = regs->rbp_at;
 	w->exact = true;
 	w->full = full;
 	w->lacking = w->loose = false;

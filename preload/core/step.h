@@ -16,6 +16,7 @@
 struct step_regs {
 	uintptr_t r[STEP_REGS];
 	uint32_t known; /* bit i: r[i] is valid */
+	uintptr_t rbp_at; /* a word that holds r[6], for step_frame.hold; 0: none */
 };
 
 struct step_frame {
@@ -72,6 +73,7 @@ bool step_readable(uintptr_t addr);
 				 : "r"(here_->r)                                    \
 				 : "memory");                                       \
 		here_->r[16] = pc_;                                                 \
+		here_->rbp_at = 0;                                                          \
 		here_->known = 1u << 3 | 1u << 6 | 1u << 7 | 0xfu << 12 | 1u << 16; \
 	} while (0)
 

@@ -171,6 +171,8 @@ void race_thread_started(struct thread *t)
 	rt->ignore_depth = 0;
 	rt->thread = t->id;
 	rt->random = (t->id + 1) * 0x9e3779b97f4a7c15ull ^ (uintptr_t)rt;
+	if (race_engine.thread_started)
+		race_engine.thread_started(t);
 	race_tls.write_tag = 0;
 	race_tag_step(rt);
 	/* Its stack and its thread-local words, right above, may have been another thread's; nobody else has seen them yet. */
@@ -189,6 +191,8 @@ void race_thread_ended(struct thread *t)
 	if (!race_stopped)
 		sync_send(t, KEY_END(t->id));
 	race_tls.write_tag = ~0ull;
+	if (race_engine.thread_ended)
+		race_engine.thread_ended(t);
 	t->race = NULL;
 	spin_lock(&lock);
 	struct slot *s = &slots[rt->slot];

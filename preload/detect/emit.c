@@ -418,6 +418,14 @@ static bool edge_each(const struct order_dep *d, void *arg)
 	return more;
 }
 
+static _Atomic uint64_t sites_all, sites_watched;
+
+void emit_watched(uint64_t sites, uint64_t watched)
+{
+	atomic_store(&sites_all, sites);
+	atomic_store(&sites_watched, watched);
+}
+
 void emit_end(const char *reason)
 {
 	struct order_stats s;
@@ -449,6 +457,10 @@ void emit_end(const char *reason)
 		field_u(&f, ",\"threads\":", thread_count());
 		field_u(&f, ",\"findings\":", nr_findings);
 		field_u(&f, ",\"folded\":", folded);
+		if (sites_all) {
+			field_u(&f, ",\"sites\":", sites_all);
+			field_u(&f, ",\"watched\":", sites_watched);
+		}
 		fmt_c(&f, '}');
 	} while (!line_end(&f));
 	spin_unlock(&lock);

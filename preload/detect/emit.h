@@ -47,6 +47,8 @@ void emit_again(void);
 void emit_note(const char *note);
 /* Every dependency, the counters and the end record. May be called again (a forked child, a failed exec). */
 void emit_end(const char *reason);
+/* Places in the program that access memory, as far as they were asked to be watched, and those that are. For the end record. */
+void emit_watched(uint64_t sites, uint64_t watched);
 
 /* New findings so far, at or above this grade. */
 uint64_t emit_findings(enum grade least);

@@ -169,6 +169,8 @@ HOT bool access_fast(struct race_thread *rt, uintptr_t addr, unsigned bytes, boo
 struct race_engine {
 	void (*forget)(struct thread *, uintptr_t addr, size_t bytes); /* zeroes this thread's plane there */
 	void (*forget_all)(uintptr_t addr, size_t bytes);              /* zeroes it in all planes */
+	void (*thread_started)(struct thread *); /* in it, before its first tag: gives it a plane */
+	void (*thread_ended)(struct thread *);   /* in it, after its last */
 };
 
 struct race_side {

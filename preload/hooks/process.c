@@ -34,6 +34,19 @@ static void ending(const char *reason)
 		process_events.ending(reason);
 }
 
+/* No header declares it. source: glibc 2.36 csu/libc-start.c; init and fini are NULL since programs were linked against 2.34. */
+int __libc_start_main(int (*program)(int, char **, char **), int argc, char **argv, void (*init)(void), void (*fini)(void),
+		      void (*rtld_fini)(void), void *stack_end);
+
+INTERPOSE(int, __libc_start_main,
+	  (int (*program)(int, char **, char **), int argc, char **argv, void (*init)(void), void (*fini)(void), void (*rtld_fini)(void),
+	   void *stack_end))
+{
+	if (hook_thread() && process_events.program_starts)
+		process_events.program_starts();
+	return REAL(__libc_start_main)(program, argc, argv, init, fini, rtld_fini, stack_end);
+}
+
 INTERPOSE(int, execve, (const char *path, char *const argv[], char *const envp[]))
 {
 	ending("exec");

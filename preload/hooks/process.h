@@ -4,13 +4,19 @@
 
 #include "base/compiler.h"
 
+#include <signal.h>
+
 struct process_events {
 	/* The process ends this way ("_exit", "exec", "abort"): write down what there is; an exec may still fail. Called with the gate open or shut. */
 	void (*ending)(const char *reason);
+	/* Before main and the executable's constructors, when all libraries' have run; NULL: nobody asks. */
+	void (*program_starts)(void);
 	/* Before the first pthread_create. */
 	void (*first_thread)(void);
 	/* Modules may have changed: after dlclose. */
 	void (*modules_changed)(void);
+	/* sigaction(2), where handlers are called through the runtime's own. False: libc's to do. result: 0 or a negative errno. */
+	bool (*signal_action)(int nr, const struct sigaction *act, struct sigaction *old, int *result);
 };
 extern struct process_events process_events;
 

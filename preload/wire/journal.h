@@ -43,6 +43,7 @@
  * stats   counters, at the end or when something is lost: {"type":"stats","degraded":"edges dropped (memory_limit)","count":7}
  *         or {"type":"stats","note":"libunwind not found: …"}
  * end     {"type":"end","reason":"exit","locks":6,"edges":4,"cycles":0,"threads":3,"findings":0}
+ *         sites, watched: places that access memory, when accesses are watched at all
  *         reason: exit | _exit | exec | deadlock | abort; a section without one was killed or is still running
  */
 #ifndef SNARL_WIRE_JOURNAL_H

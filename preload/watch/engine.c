@@ -1,0 +1,376 @@
+/* engine.c - See engine.h. */
+#include "watch/engine.h"
+
+#include "base/arena.h"
+#include "base/fmt.h"
+#include "base/spin.h"
+#include "base/sys.h"
+#include "core/module.h"
+#include "detect/race.h"
+#include "watch/patched.h"
+#include "watch/decode.h"
+#include "watch/miss.h"
+#include "watch/patch.h"
+#include "watch/signals.h"
+#include "watch/view.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#define STACK_BYTES (128u << 10)
+
+static struct engine_how how;
+static uint32_t last_of_ours; /* module ids in (how.nr_modules, last_of_ours] came with what we opened ourselves */
+static const struct decoder *decoder;
+static struct emit_abi abi;
+static _Atomic bool on;
+static struct spin lock = SPIN_INIT(RANK_WATCH);
+static struct watch_thread *free_threads, *_Atomic live_threads;
+static struct engine_counts counts;
+
+bool engine_on(void) { return atomic_load_explicit(&on, memory_order_relaxed); }
+struct engine_counts engine_counts(void) { return counts; }
+
+/* ---- whose accesses ---------------------------------------------------------------------------------------------- */
+
+static const char *base_name(const char *path)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+	return slash ? slash + 1 : path ? path : "";
+}
+
+/* Their accesses are libc's business, or the instruments of somebody else, or ours. */
+static bool never(const struct module *m)
+{
+	static const char *const names[] = { "libc.so", "libc-", "ld-linux", "ld-2", "libpthread", "libdl.", "librt.", "[vdso]", "linux-vdso",
+					     "libtsan", "libasan", "libubsan", "vgpreload" };
+	const char *base = base_name(m->path);
+	if (m->self || atomic_load(&m->gone) || !m->eh_frame_hdr || (m->id > how.nr_modules && m->id <= last_of_ours))
+		return true;
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		if (strncmp(base, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
+}
+
+/* `*` and `?` only. */
+static bool matches(const char *p, const char *p_end, const char *s)
+{
+	const char *star = NULL, *from = s;
+	while (*s) {
+		if (p < p_end && (*p == '?' || (*p == *s && *p != '*'))) {
+			p++;
+			s++;
+		} else if (p < p_end && *p == '*') {
+			star = p++;
+			from = s;
+		} else if (star) {
+			p = star + 1;
+			s = ++from;
+		} else {
+			return false;
+		}
+	}
+	while (p < p_end && *p == '*')
+		p++;
+	return p == p_end;
+}
+
+static bool selected(const struct module *m)
+{
+	if (never(m))
+		return false;
+	for (const char *p = how.instrument; *p;) {
+		const char *end = strchrnul(p, ',');
+		size_t n = (size_t)(end - p);
+		if ((n == 3 && strncmp(p, "all", 3) == 0) || (n == 4 && strncmp(p, "main", 4) == 0 && !m->system) ||
+		    matches(p, end, base_name(m->path)))
+			return true;
+		p = *end ? end + 1 : end;
+	}
+	return false;
+}
+
+/* ---- patching one module ----------------------------------------------------------------------------------------- */
+
+static const char *put_in_place(const struct module *m, const struct view *v, struct plan *plan)
+{
+	size_t bytes = plan->image_bytes;
+	uintptr_t arena = patch_room(v->text_lo, v->text_hi, bytes);
+	struct patch *p = arena_map((plan->nr_windows + 1) * sizeof *p);
+	const char *trouble = !arena ? "no room for trampolines within reach" : !p ? "no memory" : NULL;
+	if (!trouble && (plan_place(plan, arena) != 0 || !patch_fill(arena, plan->image, bytes)))
+		trouble = "the trampolines could not be written";
+	for (uint32_t i = 0; !trouble && i < plan->nr_windows; i++) {
+		const struct plan_window *w = &plan->windows[i];
+		p[i] = (struct patch){ .at = plan->base + w->at, .nr = w->len };
+		memcpy(p[i].bytes, w->patch, w->len);
+	}
+	if (!trouble) {
+		plan_drop_image(plan);
+		if (!patched_add(m, arena, bytes, v->text_lo, v->text_hi, plan))
+			trouble = "no memory";
+		else if (!patch_text(v->text_lo, v->text_hi, p, plan->nr_windows))
+			trouble = "its text could not be written";
+	}
+	if (p)
+		arena_unmap(p, (plan->nr_windows + 1) * sizeof *p);
+	if (trouble && arena)
+		patch_room_free(arena, bytes);
+	return trouble;
+}
+
+static void say_patched(const struct module *m, const struct plan *plan, uint64_t ns)
+{
+	char text[160];
+	struct fmt f = fmt_on(text, sizeof text - 1);
+	fmt_str(&f, ": ");
+	fmt_u64(&f, plan->counts.reason[PLAN_WATCHED]);
+	fmt_str(&f, " of ");
+	fmt_u64(&f, plan->counts.accesses);
+	fmt_str(&f, " accesses, ");
+	fmt_u64(&f, ns / 1000000);
+	fmt_str(&f, " ms");
+	how.say("watching ", base_name(m->path), fmt_end(&f));
+}
+
+static void patch_module(const struct module *m)
+{
+	struct view *v = arena_malloc(sizeof *v);
+	struct plan plan;
+	uint64_t start = sys_clock_ns();
+	if (!v || !view_of(m, v)) {
+		arena_free(v);
+		return;
+	}
+	const char *trouble = plan_module(&v->v, &abi, decoder, &plan) != 0 ? "no memory" : NULL;
+	struct plan_counts c = trouble ? (struct plan_counts){ 0 } : plan.counts;
+	if (!trouble && plan.nr_windows)
+		trouble = put_in_place(m, v, &plan);
+	if (trouble) {
+		how.say("accesses of ", base_name(m->path), " are not watched: ");
+		how.say("  ", trouble, "");
+	} else {
+		counts.accesses += c.accesses;
+		counts.watched += c.reason[PLAN_WATCHED];
+		counts.modules++;
+		if (how.verbose)
+			say_patched(m, &plan, sys_clock_ns() - start);
+	}
+	arena_free(v);
+}
+
+static bool have(const struct module *m)
+{
+	for (uint32_t i = 0; i < patched_count(); i++) {
+		const struct patched *c = patched_by_index(i);
+		if (c && c->module == m)
+			return true;
+	}
+	return false;
+}
+
+static void patch_new(void)
+{
+	for (uint32_t id = 1; id <= module_count(); id++) {
+		const struct module *m = module_by_id(id);
+		if (selected(m) && !have(m))
+			patch_module(m);
+	}
+}
+
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
+
+static struct watch_thread *thread_get(void)
+{
+	spin_lock(&lock);
+	struct watch_thread *w = free_threads;
+	if (w)
+		free_threads = w->next;
+	spin_unlock(&lock);
+	if (w)
+		return w;
+	w = arena_alloc(sizeof *w);
+	if (w)
+		w->stack = sys_map(STACK_BYTES);
+	return w && w->stack ? w : NULL;
+}
+
+static void thread_started(struct thread *t)
+{
+	if (!engine_on())
+		return;
+	if (watch_tls.self) /* a forked child's thread: its plane is empty */
+		return;
+	struct watch_thread *w = thread_get();
+	if (!w || !signals_thread()) {
+		plane_use_null(); /* what it inherited is its creator's */
+		return;
+	}
+	stack_at_reset(&w->stacks, t->stacks.lo, t->stacks.hi);
+	w->thread = t;
+	w->plane = plane_get();
+	plane_use(w->plane);
+	spin_lock(&lock);
+	w->next = atomic_load(&live_threads);
+	atomic_store(&live_threads, w);
+	spin_unlock(&lock);
+	watch_tls.stack_top = (char *)w->stack + STACK_BYTES;
+	atomic_signal_fence(memory_order_seq_cst);
+	watch_tls.self = w;
+}
+
+static void thread_ended(struct thread *t)
+{
+	struct watch_thread *w = watch_tls.self;
+	if (!w || w->thread != t)
+		return;
+	race_tls.write_tag = ~0ull;
+	watch_tls.self = NULL;
+	plane_use_null();
+	spin_lock(&lock);
+	struct watch_thread *first = atomic_load(&live_threads);
+	if (first == w) {
+		atomic_store(&live_threads, w->next);
+	} else {
+		while (first && first->next != w)
+			first = first->next;
+		if (first)
+			first->next = w->next;
+	}
+	spin_unlock(&lock);
+	plane_put(w->plane);
+	w->plane = NULL;
+	/* Its stack of ours is not in use: the gate is shut by a hook, not by the slow path. */
+	watch_tls.stack_top = NULL;
+	spin_lock(&lock);
+	w->next = free_threads;
+	free_threads = w;
+	spin_unlock(&lock);
+}
+
+/* ---- for the rule ------------------------------------------------------------------------------------------------ */
+
+static void forget(struct thread *t, uintptr_t addr, size_t bytes)
+{
+	struct watch_thread *w = watch_tls.self;
+	if (w && w->thread == t)
+		plane_wipe(w->plane, addr, bytes);
+}
+
+static void forget_all(uintptr_t addr, size_t bytes)
+{
+	spin_lock(&lock);
+	for (struct watch_thread *w = atomic_load(&live_threads); w; w = w->next)
+		plane_wipe(w->plane, addr, bytes);
+	spin_unlock(&lock);
+}
+
+const struct race_engine engine_for_rule = {
+	.forget = forget, .forget_all = forget_all, .thread_started = thread_started, .thread_ended = thread_ended
+};
+
+/* ---- start ------------------------------------------------------------------------------------------------------- */
+
+static int32_t fs_offset(const void *p)
+{
+	uintptr_t fs;
+	__asm__("mov %%fs:0, %0" : "=r"(fs));
+	return (int32_t)((uintptr_t)p - fs);
+}
+
+static bool position_independent(void)
+{
+	for (uint32_t id = 1; id <= module_count(); id++)
+		if (module_by_id(id)->bias == 0 && !atomic_load(&module_by_id(id)->gone))
+			return false;
+	return true;
+}
+
+/* A debugger cannot put back registers whose %gs base lies in the kernel's half, as distances do (ptrace: EIO). The arithmetic
+ * form's base is an ordinary address. */
+static bool traced(void)
+{
+	char status[2048];
+	const char *at = sys_read_file("/proc/self/status", status, sizeof status) > 0 ? strstr(status, "TracerPid:") : NULL;
+	return at && at[10 + strspn(at + 10, " \t")] != '0';
+}
+
+/* Is %gs free? Wine, qemu-user and some runtimes keep something there. */
+static bool gs_free(void)
+{
+	uint64_t gs;
+	unsigned long hwcap2 = 0;
+	char auxv[1024];
+	long n = sys_read_file("/proc/self/auxv", auxv, sizeof auxv);
+	for (long i = 0; i + 16 <= n; i += 16) {
+		uint64_t kv[2];
+		memcpy(kv, auxv + i, sizeof kv);
+		if (kv[0] == 26) /* AT_HWCAP2 */
+			hwcap2 = kv[1];
+	}
+	if (!(hwcap2 & 2)) /* HWCAP2_FSGSBASE: the kernel lets us write it */
+		return false;
+	__asm__ volatile("rdgsbase %0" : "=r"(gs));
+	return gs == 0;
+}
+
+static const char *prepare(void)
+{
+	const char *trouble;
+	if (!gs_free())
+		return "%gs is in use, or may not be set by programs here";
+	if (!miss_start())
+		return "the processor has no xsave";
+	if ((trouble = decoder_open(&decoder)) || (trouble = patch_start()) || (trouble = plane_start(!position_independent() || traced())))
+		return trouble;
+	module_refresh();
+	last_of_ours = module_count();
+	abi = (struct emit_abi){
+		.fs_write_tag = fs_offset(&race_tls.write_tag),
+		.fs_save = fs_offset(race_tls.save),
+		.miss = (uintptr_t)watch_entry_miss,
+		.sync = (uintptr_t)watch_entry_sync,
+		.rep = (uintptr_t)watch_entry_rep,
+		.direct = plane_layout.direct,
+		.shift = plane_layout.shift,
+	};
+	return NULL;
+}
+
+const char *engine_start(const struct engine_how *h)
+{
+	how = *h;
+	const char *trouble = prepare();
+	if (trouble)
+		return trouble;
+	uint64_t had = signals_block();
+	patch_new();
+	atomic_store(&on, true);
+	signals_start();
+	signals_unblock(had);
+	return NULL;
+}
+
+void engine_modules_changed(void)
+{
+	if (!engine_on())
+		return;
+	for (uint32_t i = 0; i < patched_count(); i++) {
+		struct patched *c = patched_by_index(i);
+		if (c && atomic_load(&c->module->gone))
+			patched_drop(c);
+	}
+	patch_new();
+}
+
+void engine_fork_child(void)
+{
+	spin_reset(&lock);
+	plane_fork_child();
+	/* Only the caller is left; what the others had is not given back. */
+	struct watch_thread *w = watch_tls.self;
+	if (w)
+		w->next = NULL;
+	atomic_store(&live_threads, w);
+}

@@ -1,0 +1,195 @@
+/*
+ * miss.c - See miss.h.
+ *
+ * Compiled with -mgeneral-regs-only (Makefile): the fast half runs between two instructions of the program, whose vector
+ * registers are not saved.
+ */
+#include "watch/miss.h"
+
+#include "detect/race.h"
+#include "detect/verbs.h"
+#include "watch/rep.h"
+#include "watch/site.h"
+
+#include <cpuid.h>
+#include <stddef.h>
+
+__thread struct watch_tls watch_tls;
+struct thread *(*watch_thread_of_caller)(void);
+
+uint32_t watch_xsave_bytes __attribute__((visibility("hidden")));
+uint64_t watch_xsave_mask __attribute__((visibility("hidden")));
+
+#define XSAVE_HEADER 576 /* legacy area and header */
+
+bool miss_start(void)
+{
+	unsigned a, b, c, d;
+	__cpuid(1, a, b, c, d);
+	if (!(c >> 27 & 1)) /* OSXSAVE */
+		return false;
+	uint32_t lo, hi;
+	__asm__("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+	/* x87, SSE, AVX, AVX-512; not AMX (8 KiB), which no code of ours or libc's touches. */
+	watch_xsave_mask = lo & 0xe7;
+	uint32_t bytes = XSAVE_HEADER;
+	for (unsigned i = 2; i < 8; i++)
+		if (watch_xsave_mask >> i & 1) {
+			__cpuid_count(13, i, a, b, c, d);
+			if (a + b > bytes)
+				bytes = a + b;
+		}
+	watch_xsave_bytes = (bytes + 63) & ~63u;
+	return true;
+}
+
+/* Called by the assembly below alone. */
+enum entry { ENTRY_MISS, ENTRY_SYNC, ENTRY_REP };
+bool watch_miss_fast(uintptr_t addr, const struct watch_site *site, uintptr_t rbp, uintptr_t sp);
+void watch_slow(struct watch_frame *f, enum entry entry);
+
+static inline void tag(const struct plane *p, uintptr_t addr, unsigned bytes, bool write)
+{
+	uintptr_t at = plane_of(p, addr, bytes);
+	if (unlikely(!at))
+		return;
+	uint64_t tags = race_tls.write_tag - (write ? 0 : 0x0101010101010101);
+	switch (bytes) {
+	case 1: *(volatile uint8_t *)at = (uint8_t)tags; return;
+	case 2: *(volatile uint16_t *)at = (uint16_t)tags; return;
+	case 4: *(volatile uint32_t *)at = (uint32_t)tags; return;
+	case 8: *(volatile uint64_t *)at = tags; return;
+	default:
+		for (unsigned i = 0; i < bytes; i++)
+			((volatile uint8_t *)at)[i] = (uint8_t)tags;
+	}
+}
+
+/* budget: 10 ns and 0.5 ns a frame. False: for the slow half. */
+__attribute__((used, visibility("hidden"))) bool watch_miss_fast(uintptr_t addr, const struct watch_site *site, uintptr_t rbp,
+								 uintptr_t sp)
+{
+	struct watch_thread *w = watch_tls.self;
+	if (unlikely(tls.gate != 0 || !w))
+		return false;
+	uint32_t stack = stack_at(&w->stacks, site->pc, sp, rbp);
+	bool write = site->flags & SITE_WRITE;
+	if (unlikely(!stack) || !access_fast(w->thread->race, addr, site->size, write, stack))
+		return false;
+	tag(w->plane, addr, site->size, write);
+	return true;
+}
+
+/* The stack of a watched instruction. */
+static uint32_t stack_of(struct watch_thread *w, struct watch_frame *f, uintptr_t pc)
+{
+	uintptr_t sp = watch_frame_sp(f);
+	uint32_t stack = stack_at(&w->stacks, pc, sp, f->rbp);
+	if (likely(stack))
+		return stack;
+	struct step_regs r = { .known = 0x1ffff, .rbp_at = (uintptr_t)&f->rbp };
+	const uint64_t regs[] = { f->rax, f->rdx, f->rcx, f->rbx, f->rsi, f->rdi, f->rbp, sp,	 f->r8,
+				  f->r9,  f->r10, f->r11, f->r12, f->r13, f->r14, f->r15, pc };
+	for (unsigned i = 0; i < ARRAY_SIZE(regs); i++)
+		r.r[i] = regs[i];
+	return stack_at_slow(&w->stacks, &r);
+}
+
+__attribute__((used, visibility("hidden"))) void watch_slow(struct watch_frame *f, enum entry entry)
+{
+	const struct watch_site *site = (const struct watch_site *)f->site;
+	struct thread *t = watch_thread_of_caller();
+	struct watch_thread *w = watch_tls.self;
+	if (!t || !w || !t->race)
+		return;
+	gate_shut();
+	uint32_t stack = stack_of(w, f, site->pc);
+	bool write = site->flags & SITE_WRITE;
+	switch (entry) {
+	case ENTRY_MISS:
+		if (access_seen(t, f->addr, site->size, write, stack))
+			tag(w->plane, f->addr, site->size, write);
+		break;
+	case ENTRY_SYNC:
+		access_sync(t, f->addr, site->size, !(site->flags & SITE_NORETURNVALUE), stack);
+		break;
+	case ENTRY_REP:
+		rep_seen(t, site, f, stack);
+		break;
+	}
+	gate_open();
+}
+
+/* clang-format off */
+#define PUSH_CALLER "push %rax; push %rcx; push %rdx; push %r8; push %r9; push %r10; push %r11; push %rdi; push %rsi\n"
+#define POP_CALLER  "pop %rsi; pop %rdi; pop %r11; pop %r10; pop %r9; pop %r8; pop %rdx; pop %rcx; pop %rax\n"
+__asm__(
+	".text\n"
+	".p2align 4\n"
+	".hidden watch_entry_miss\n.globl watch_entry_miss\n.type watch_entry_miss, @function\n"
+	"watch_entry_miss:\n"
+	PUSH_CALLER
+	"	mov %rbp, %rdx\n"
+	"	lea 9*8+8+16+128(%rsp), %rcx\n"
+	"	call watch_miss_fast\n"
+	"	test %al, %al\n"
+	"	je 1f\n"
+	POP_CALLER
+	"	ret\n"
+	"1:	xor %esi, %esi\n"
+	"	jmp watch_to_slow\n"
+	".size watch_entry_miss, . - watch_entry_miss\n"
+
+	".hidden watch_entry_sync\n.globl watch_entry_sync\n.type watch_entry_sync, @function\n"
+	"watch_entry_sync:\n"
+	PUSH_CALLER
+	"	mov $1, %esi\n"
+	"	jmp watch_to_slow\n"
+	".size watch_entry_sync, . - watch_entry_sync\n"
+
+	".hidden watch_entry_rep\n.globl watch_entry_rep\n.type watch_entry_rep, @function\n"
+	"watch_entry_rep:\n"
+	PUSH_CALLER
+	"	mov $2, %esi\n"
+	".size watch_entry_rep, . - watch_entry_rep\n"
+
+	".type watch_to_slow, @function\n"
+	"watch_to_slow:\n"
+	"	push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15; pushfq\n"
+	"	cld\n"
+	"	mov %rsp, %rdi\n"
+	"	mov %rsp, %rbx\n"
+	"	mov watch_tls@gottpoff(%rip), %rbp\n"
+	"	mov %fs:(%rbp), %r12\n" /* stack_top is its first member */
+	"	test %r12, %r12\n"
+	"	je 1f\n"
+	"	movq $0, %fs:(%rbp)\n"
+	"	mov %r12, %rsp\n"
+	"1:	mov watch_xsave_bytes(%rip), %eax\n"
+	"	sub %rax, %rsp\n"
+	"	and $-64, %rsp\n"
+	"	xor %eax, %eax\n"
+	"	mov %rax, 512(%rsp); mov %rax, 520(%rsp); mov %rax, 528(%rsp); mov %rax, 536(%rsp)\n"
+	"	mov %rax, 544(%rsp); mov %rax, 552(%rsp); mov %rax, 560(%rsp); mov %rax, 568(%rsp)\n"
+	"	mov watch_xsave_mask(%rip), %eax\n"
+	"	xor %edx, %edx\n"
+	"	xsave64 (%rsp)\n"
+	"	call watch_slow\n"
+	"	mov watch_xsave_mask(%rip), %eax\n"
+	"	xor %edx, %edx\n"
+	"	xrstor64 (%rsp)\n"
+	"	mov %rbx, %rsp\n"
+	"	test %r12, %r12\n"
+	"	je 2f\n"
+	"	mov %r12, %fs:(%rbp)\n"
+	"	cmpq $0, %fs:16(%rbp)\n" /* pending: looked at after it counts as left */
+	"	je 2f\n"
+	"	call signals_deliver_slow\n"
+	"2:	popfq; pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
+	POP_CALLER
+	"	ret\n"
+	".size watch_to_slow, . - watch_to_slow\n");
+/* clang-format on */
+_Static_assert(offsetof(struct watch_tls, stack_top) == 0, "the entries' assembly");
+_Static_assert(offsetof(struct watch_tls, pending) == 16, "the entries' assembly");
+_Static_assert(sizeof(struct watch_frame) == 19 * 8, "the entries' assembly");

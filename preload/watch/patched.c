@@ -1,0 +1,101 @@
+/* patched.c - See patched.h. */
+#include "watch/patched.h"
+
+#include "base/arena.h"
+
+#include <stdatomic.h>
+
+#define MAX 4096u
+
+static struct patched *_Atomic codes[MAX];
+static _Atomic uint32_t nr;
+
+struct patched *patched_add(const struct module *m, uintptr_t arena, size_t bytes, uintptr_t lo, uintptr_t hi, const struct plan *plan)
+{
+	uint32_t n = atomic_load(&nr);
+	struct patched *c = n < MAX ? arena_alloc(sizeof *c) : NULL;
+	if (!c)
+		return NULL;
+	*c = (struct patched){ .module = m, .arena = arena, .arena_hi = arena + bytes, .text_lo = lo, .text_hi = hi, .plan = *plan };
+	atomic_store(&codes[n], c);
+	atomic_store(&nr, n + 1);
+	return c;
+}
+
+void patched_drop(struct patched *c)
+{
+	atomic_store(&c->gone, true);
+}
+
+uint32_t patched_count(void) { return atomic_load_explicit(&nr, memory_order_acquire); }
+
+struct patched *patched_by_index(uint32_t i)
+{
+	struct patched *c = atomic_load_explicit(&codes[i], memory_order_relaxed);
+	return c && !atomic_load_explicit(&c->gone, memory_order_relaxed) ? c : NULL;
+}
+
+const struct patched *patched_find(uintptr_t ip)
+{
+	for (uint32_t i = patched_count(); i--;) {
+		const struct patched *c = patched_by_index(i);
+		if (c && ip - c->arena < c->arena_hi - c->arena)
+			return c;
+	}
+	return NULL;
+}
+
+static const struct patched *by_text(uintptr_t ip)
+{
+	for (uint32_t i = patched_count(); i--;) {
+		const struct patched *c = patched_by_index(i);
+		if (c && ip - c->text_lo < c->text_hi - c->text_lo)
+			return c;
+	}
+	return NULL;
+}
+
+uintptr_t patched_stub_of(const struct patched *c, uintptr_t ip)
+{
+	/* Sites come in the order of their code: the last check that begins at or before ip. */
+	const struct watch_site *s = (const struct watch_site *)(c->arena + c->plan.sites_at);
+	uint32_t off = (uint32_t)(ip - c->arena), lo = 0, hi = c->plan.nr_sites;
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+		if (s[mid].check <= off)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (!lo)
+		return 0;
+	const struct watch_way *w = &c->plan.ways[lo - 1];
+	return s[lo - 1].flags & (SITE_SYNC | SITE_REP) || off >= w->resume ? 0 : c->arena + w->stub;
+}
+
+uintptr_t patched_original(const struct patched *c, uintptr_t ip)
+{
+	uint32_t off = (uint32_t)(ip - c->arena);
+	const struct plan_moved *m = plan_moved_to(&c->plan, off);
+	return m && m->to == off ? c->plan.base + m->from : 0;
+}
+
+uintptr_t patched_moved(uintptr_t ip)
+{
+	const struct patched *c = by_text(ip);
+	if (!c)
+		return 0;
+	const struct plan_window *w = plan_window_at(&c->plan, ip);
+	uintptr_t at = w ? c->plan.base + w->at : 0;
+	if (!w || ip <= at || ip >= at + w->len)
+		return 0;
+	const struct plan_moved *m = plan_moved_from(&c->plan, ip);
+	return m && c->plan.base + m->from == ip ? c->arena + m->to : 0;
+}
+
+uintptr_t patched_trap(uintptr_t ip)
+{
+	const struct patched *c = by_text(ip);
+	const struct plan_window *w = c ? plan_window_at(&c->plan, ip) : NULL;
+	return w && w->how == PLAN_INT3 && c->plan.base + w->at == ip ? c->arena + w->to : 0;
+}

@@ -1,0 +1,41 @@
+/*
+ * patched.h - The modules whose code has been patched, and where each of their instructions is now.
+ *
+ * Readers take no lock and may be signal handlers; entries are added and emptied, never moved.
+ */
+#ifndef SNARL_WATCH_PATCHED_H
+#define SNARL_WATCH_PATCHED_H
+
+#include "core/module.h"
+#include "watch/plan.h"
+
+struct patched {
+	const struct module *module;
+	uintptr_t arena, arena_hi;
+	uintptr_t text_lo, text_hi;
+	struct plan plan;
+	_Atomic bool gone;
+};
+
+/* Takes the plan over. NULL: too many, or no memory. */
+struct patched *patched_add(const struct module *m, uintptr_t arena, size_t bytes, uintptr_t text_lo, uintptr_t text_hi,
+		      const struct plan *plan);
+/* Its module was unloaded: nothing runs there any more. */
+void patched_drop(struct patched *c);
+uint32_t patched_count(void);
+struct patched *patched_by_index(uint32_t i); /* NULL: dropped */
+
+/* Whose arena is this address in? NULL: none's. */
+const struct patched *patched_find(uintptr_t ip);
+
+/* ip is in the arena. If it is in a check: where the slow path of it begins; else 0. */
+uintptr_t patched_stub_of(const struct patched *c, uintptr_t ip);
+/* The place in the program of the moved instruction that begins at ip, 0: none begins there. */
+uintptr_t patched_original(const struct patched *c, uintptr_t ip);
+
+/* ip is an address of the program: where the instruction there is now if a patch has covered it, else 0. */
+uintptr_t patched_moved(uintptr_t ip);
+/* A trap at this address (of the int3 itself) of the program: where to go on; 0: not ours. */
+uintptr_t patched_trap(uintptr_t ip);
+
+#endif

@@ -1,0 +1,49 @@
+/* rep.c - See rep.h. */
+#include "watch/rep.h"
+
+#include "detect/race.h"
+
+#define DIRECTION (1u << 10)
+
+static void range(struct thread *t, uintptr_t first, uint64_t count, unsigned width, bool down, bool write, uint32_t stack)
+{
+	if (!count || count > (1ull << 46) / width)
+		return; /* it will fault before it gets there */
+	uintptr_t lo = down ? first - (count - 1) * width : first;
+	access_seen(t, lo, count * width, write, stack);
+}
+
+/* Elements looked at by a comparison that stops early; reads what the instruction is about to read, in its order. */
+static uint64_t compared(const struct watch_frame *f, unsigned what, unsigned width, unsigned repeat, bool down)
+{
+	intptr_t step = down ? -(intptr_t)width : (intptr_t)width;
+	const uint8_t *a = (const uint8_t *)f->rdi, *b = what == STRING_CMPS ? (const uint8_t *)f->rsi : (const uint8_t *)&f->rax;
+	uint64_t n = 0;
+	while (n < f->rcx) {
+		bool equal = true;
+		for (unsigned i = 0; i < width; i++)
+			equal &= ((const volatile uint8_t *)a)[i] == ((const volatile uint8_t *)b)[i];
+		n++;
+		if (equal != (repeat == REPEAT_WHILE_EQUAL))
+			break;
+		a += step;
+		if (what == STRING_CMPS)
+			b += step;
+	}
+	return n;
+}
+
+void rep_seen(struct thread *t, const struct watch_site *site, const struct watch_frame *f, uint32_t stack)
+{
+	unsigned what = SITE_STRING_WHAT(site->op), width = SITE_STRING_WIDTH(site->op), repeat = SITE_STRING_REPEAT(site->op);
+	bool down = f->flags & DIRECTION;
+	uint64_t n = repeat == REPEAT_NONE ? 1 : f->rcx;
+	if (!what || !width)
+		return;
+	if (repeat == REPEAT_WHILE_EQUAL || repeat == REPEAT_WHILE_NOT_EQUAL)
+		n = compared(f, what, width, repeat, down);
+	if (what == STRING_MOVS || what == STRING_LODS || what == STRING_CMPS)
+		range(t, f->rsi, n, width, down, false, stack);
+	if (what != STRING_LODS)
+		range(t, f->rdi, n, width, down, what == STRING_MOVS || what == STRING_STOS, stack);
+}

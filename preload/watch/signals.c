@@ -1,0 +1,236 @@
+/* signals.c - See signals.h. */
+#include "watch/signals.h"
+
+#include "base/arena.h"
+#include "base/spin.h"
+#include "base/sys.h"
+#include "core/tls.h"
+#include "detect/race.h"
+#include "watch/patched.h"
+#include "watch/miss.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <ucontext.h>
+
+#define NR 65
+
+/* As the kernel has it. source: arch/x86/include/uapi/asm/signal.h */
+struct kernel_action {
+	void *handler;
+	unsigned long flags;
+	void *restorer;
+	uint64_t mask;
+};
+#define KERNEL_SA_RESTORER 0x04000000ul
+
+typedef void (*handler3)(int, siginfo_t *, void *);
+
+static struct kernel_action program[NR]; /* what the program asked for */
+static _Atomic uint64_t ours;            /* bit nr - 1: our handler is installed */
+static _Atomic bool on;
+
+/* Queued for one thread: at most one of each number, because it stays blocked meanwhile. */
+struct queue {
+	siginfo_t info[NR];
+};
+static __thread struct queue *queue __attribute__((tls_model("initial-exec")));
+
+#define FAULTS (1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) | 1ull << (SIGTRAP - 1))
+
+static bool is_fault(int nr) { return FAULTS >> (nr - 1) & 1; }
+static bool is_handler(const void *h) { return h != (void *)SIG_DFL && h != (void *)SIG_IGN; }
+
+__asm__(".text\n.p2align 4\n.hidden signals_restore\n.globl signals_restore\n.type signals_restore,@function\n"
+	"signals_restore:\n	mov $15, %eax\n	syscall\n.size signals_restore, . - signals_restore\n");
+void signals_restore(void);
+
+static void on_signal(int nr, siginfo_t *si, void *context);
+
+static long install(int nr, const struct kernel_action *wanted)
+{
+	struct kernel_action a = *wanted;
+	bool fault = is_fault(nr);
+	if (is_handler(a.handler) || fault) {
+		a.handler = (void *)(uintptr_t)on_signal;
+		a.flags |= SA_SIGINFO;
+		a.flags &= ~(unsigned long)SA_RESETHAND; /* done by ours: it must be ours that stays */
+		if (fault) {
+			/* A check may fault on its plane anywhere, inside a handler of the program's for this very signal too. */
+			a.flags |= SA_NODEFER | (is_handler(wanted->handler) ? 0 : SA_ONSTACK);
+			a.mask &= is_handler(wanted->handler) ? ~0ull : 0;
+		}
+		a.mask &= ~FAULTS;
+	}
+	if (!(a.flags & KERNEL_SA_RESTORER)) {
+		a.flags |= KERNEL_SA_RESTORER;
+		a.restorer = (void *)(uintptr_t)signals_restore;
+	}
+	return sys4(SYS_rt_sigaction, nr, &a, NULL, 8);
+}
+
+/* ---- delivery ---------------------------------------------------------------------------------------------------- */
+
+static void die_of(int nr)
+{
+	struct kernel_action dfl = { 0 };
+	sys4(SYS_rt_sigaction, nr, &dfl, NULL, 8);
+}
+
+/* The default of SIGSEGV and SIGBUS, or their being ignored: the instruction runs again and the kernel does what it does. */
+static void by_default(int nr, const siginfo_t *si, ucontext_t *uc)
+{
+	die_of(nr);
+	if (si->si_code > 0)
+		return;
+	/* Sent by somebody: again, to the default. It is blocked no longer than until we return. */
+	if (program[nr].handler == (void *)SIG_IGN) {
+		install(nr, &program[nr]);
+		return;
+	}
+	sigdelset(&uc->uc_sigmask, nr);
+	sys4(SYS_rt_tgsigqueueinfo, sys_getpid(), sys_gettid(), nr, si);
+}
+
+static void call_program(int nr, siginfo_t *si, ucontext_t *uc)
+{
+	struct kernel_action a = program[nr];
+	if (!is_handler(a.handler)) {
+		by_default(nr, si, uc);
+		return;
+	}
+	if (a.flags & SA_RESETHAND) {
+		program[nr] = (struct kernel_action){ 0 };
+		atomic_fetch_and(&ours, ~(1ull << (nr - 1)));
+		install(nr, &program[nr]);
+	}
+	uint64_t mask = 0, had = 0;
+	bool fault = is_fault(nr);
+	if (fault) { /* ours runs with SA_NODEFER; the program's as it asked */
+		mask = a.mask | (a.flags & SA_NODEFER ? 0 : 1ull << (nr - 1));
+		mask &= ~FAULTS;
+		sys4(SYS_rt_sigprocmask, SIG_BLOCK, &mask, &had, 8);
+	}
+	((handler3)(uintptr_t)a.handler)(nr, si, uc);
+	if (fault)
+		sys4(SYS_rt_sigprocmask, SIG_SETMASK, &had, NULL, 8);
+}
+
+static bool in_slow_path(void)
+{
+	return watch_tls.self && !watch_tls.stack_top;
+}
+
+/* It comes again as soon as the slow path is left; until then it is blocked, so that no second one takes its place. */
+static bool put_off(int nr, const siginfo_t *si, ucontext_t *uc)
+{
+	if (!queue)
+		return false;
+	queue->info[nr] = *si;
+	watch_tls.pending |= 1ull << (nr - 1);
+	sigaddset(&uc->uc_sigmask, nr);
+	return true;
+}
+
+COLD void signals_deliver_slow(void)
+{
+	uint64_t set = watch_tls.pending;
+	watch_tls.pending = 0;
+	for (int nr = 1; nr < NR; nr++)
+		if (set >> (nr - 1) & 1)
+			sys4(SYS_rt_tgsigqueueinfo, sys_getpid(), sys_gettid(), nr, &queue->info[nr]);
+	sys4(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, NULL, 8);
+}
+
+static void on_signal(int nr, siginfo_t *si, void *context)
+{
+	ucontext_t *uc = context;
+	greg_t *ip = &uc->uc_mcontext.gregs[REG_RIP];
+	bool fault = (nr == SIGSEGV || nr == SIGBUS || nr == SIGTRAP) && si->si_code > 0;
+	const struct patched *c = patched_find((uintptr_t)*ip);
+	uintptr_t to;
+	if (c && fault && (to = patched_stub_of(c, (uintptr_t)*ip))) {
+		*ip = (greg_t)to; /* a check, of an address that has no plane */
+		return;
+	}
+	if (nr == SIGTRAP && fault && !c && (to = patched_trap((uintptr_t)*ip - 1))) {
+		*ip = (greg_t)to; /* a window too short for a jump */
+		return;
+	}
+	if (!fault && in_slow_path() && put_off(nr, si, uc))
+		return;
+	if (c && (to = patched_original(c, (uintptr_t)*ip)))
+		*ip = (greg_t)to;
+	uint64_t save[ARRAY_SIZE(race_tls.save)];
+	memcpy(save, race_tls.save, sizeof save);
+	call_program(nr, si, uc);
+	memcpy(race_tls.save, save, sizeof save);
+	/* Back to where the bytes of the program no longer are: to their copy. */
+	if ((to = patched_moved((uintptr_t)*ip)))
+		*ip = (greg_t)to;
+}
+
+/* ---- what the program asks for ------------------------------------------------------------------------------------ */
+
+static uint64_t mask_of(const sigset_t *s)
+{
+	uint64_t m;
+	memcpy(&m, s, sizeof m);
+	return m;
+}
+
+bool signals_action(int nr, const struct sigaction *act, struct sigaction *old, int *result)
+{
+	if (!atomic_load(&on) || nr < 1 || nr >= NR || nr == SIGKILL || nr == SIGSTOP || nr == 32 || nr == 33)
+		return false;
+	struct kernel_action was = program[nr], next;
+	if (act) {
+		next = (struct kernel_action){ (void *)(uintptr_t)act->sa_sigaction, (unsigned)act->sa_flags, NULL, mask_of(&act->sa_mask) };
+		/* The handler first: a signal may arrive in between. */
+		program[nr] = next;
+		*result = (int)install(nr, &next);
+		if (*result < 0) {
+			program[nr] = was;
+			return true;
+		}
+	}
+	*result = 0;
+	if (old) {
+		memset(old, 0, sizeof *old);
+		old->sa_sigaction = (handler3)(uintptr_t)was.handler;
+		old->sa_flags = (int)(was.flags & ~KERNEL_SA_RESTORER);
+		memcpy(&old->sa_mask, &was.mask, sizeof was.mask);
+		old->sa_restorer = (void (*)(void))(uintptr_t)was.restorer;
+	}
+	return true;
+}
+
+void signals_start(void)
+{
+	for (int nr = 1; nr < NR; nr++) {
+		struct kernel_action a;
+		if (nr == SIGKILL || nr == SIGSTOP || sys4(SYS_rt_sigaction, nr, NULL, &a, 8) != 0)
+			continue;
+		program[nr] = a;
+		if (nr != 32 && nr != 33 && (is_handler(a.handler) || is_fault(nr)))
+			install(nr, &a);
+	}
+	atomic_store(&on, true);
+}
+
+bool signals_thread(void)
+{
+	if (!queue)
+		queue = arena_alloc(sizeof *queue);
+	return queue != NULL;
+}
+
+uint64_t signals_block(void)
+{
+	uint64_t all = ~0ull, had = 0;
+	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &had, 8);
+	return had;
+}
+
+void signals_unblock(uint64_t had) { sys4(SYS_rt_sigprocmask, SIG_SETMASK, &had, NULL, 8); }
