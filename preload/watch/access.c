@@ -22,12 +22,19 @@ enum access access_of(const struct code *c, const struct code_function *f, const
 		if (!(i->is & INSN_ODD) && constant(c, i))
 			return ACCESS_CONSTANT;
 	}
-	if (i->is & INSN_FS)
-		return ACCESS_TLS;
+	if ((i->is & INSN_FS) && i->base == NO_REG && i->index == NO_REG && i->disp >= 0)
+		return ACCESS_PRIVATE; /* libc's thread control block: stack protector, pointer guard, the thread
+					  pointer */
+	/* The stub's operand needs a register of its own. */
+	if ((i->is & INSN_FS) && ((i->is & INSN_ADDR32) || i->base == BASE_RIP || i->base == RSP ||
+				  (i->base == RDI && i->index == RSI) || (i->base == RSI && i->index == RDI)))
+		return ACCESS_ODD;
 	/* A stub's operand is relative to a deeper stack. */
 	if ((i->is & INSN_ODD) || (i->base == RSP && (i->disp > INT32_MAX - 1024)) || i->disp > INT32_MAX - 64)
 		return ACCESS_ODD;
+	if (i->kind == INSN_CALL_FAR || (i->kind == INSN_JMP_FAR && !(i->is & INSN_PINNED)))
+		return i->size == 8 ? ACCESS_WATCH : ACCESS_PINNED; /* a far one reads a segment as well */
 	if ((i->is & INSN_PINNED) || i->kind != INSN_PLAIN)
-		return i->kind == INSN_JMP_FAR && !(i->is & INSN_PINNED) ? ACCESS_WATCH : ACCESS_PINNED;
+		return ACCESS_PINNED;
 	return ACCESS_WATCH;
 }

@@ -8,7 +8,6 @@ enum access {
 	ACCESS_NONE,
 	ACCESS_PRIVATE,  /* a stack slot nobody else can see */
 	ACCESS_CONSTANT, /* reads what nobody writes */
-	ACCESS_TLS,      /* relative to %fs */
 	ACCESS_ODD,      /* of a kind that is not emitted */
 	ACCESS_PINNED,   /* by an instruction that cannot be moved */
 	ACCESS_WATCH,

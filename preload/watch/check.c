@@ -131,6 +131,7 @@ static void emit_call(struct emit *e, const struct insn *i, uint32_t site, uint3
 	emit_bytes(e, "\x48\x8d\x64\x24\x80\x57\x56", 7);
 	if (!is_string(i)) {
 		struct operand m = emit_operand(e->code, i, i->base == RSP ? 128 + 16 : 0);
+		emit_flat(e, &m, m.base == RDI || m.index == RDI ? RSI : RDI);
 		emit_mem(e, 0, 8, 0x8d, RDI, &m);
 	}
 	emit_bytes(e, "\x48\x8d\x35", 3);
@@ -147,13 +148,14 @@ static void emit_piece(struct emit *e, const struct insn *i, uint8_t reg, unsign
 	static const uint16_t load[9] = { 0, 0x0fb6, 0x0fb7, 0, 0x8b, 0, 0, 0, 0x8b };
 	struct operand m = emit_operand(e->code, i, (int32_t)offset);
 	unsigned width = bytes == 8 ? 8 : 4;
+	emit_flat(e, &m, reg);
 	if (!e->abi->direct) {
 		emit_mem(e, 0, 8, 0x8d, reg, &m);
 		emit_reg(e, 8, 0xc1, 4, reg);
 		emit_8(e, (uint8_t)e->abi->shift);
 		emit_reg(e, 8, 0xc1, 5, reg);
 		emit_8(e, (uint8_t)e->abi->shift);
-		m = (struct operand){ reg, NO_REG, 1, false, 0 };
+		m = (struct operand){ reg, NO_REG, 1, false, false, 0 };
 	}
 	emit_mem(e, SEG_GS, width, load[bytes], reg, &m);
 	if (!(i->is & INSN_WRITES)) {
@@ -216,7 +218,7 @@ static void emit_always(struct out *o, const struct insn *i, uint32_t live, uint
 
 static bool same_operand(const struct operand *a, const struct operand *b)
 {
-	return a->base == b->base && a->index == b->index && a->addr32 == b->addr32 &&
+	return a->base == b->base && a->index == b->index && a->addr32 == b->addr32 && a->fs == b->fs &&
 	       (a->index == NO_REG || a->scale == b->scale);
 }
 
@@ -303,7 +305,14 @@ static void emit_insn(struct out *o, const uint32_t *place, uint32_t at)
 				emit_check(o, &w->insn[k], w->live[at], k != at);
 		}
 	}
-	emit_moved(o->e, i);
+	if (i->kind != INSN_CALL_FAR) {
+		emit_moved(o->e, i);
+	} else if (i->at - w->insn->at >= JUMP_BYTES) { /* it stays where it is */
+		emit_8(o->e, 0xe9);
+		emit_fix(o->e, (int32_t)i->at, 0, false);
+	} else {
+		emit_call_from(o->e, i);
+	}
 	forget_changed(o, i);
 }
 

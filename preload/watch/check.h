@@ -11,6 +11,7 @@
 
 #define WINDOW_ACCESSES 64u
 #define WINDOW_INSNS    256u
+#define JUMP_BYTES      5u /* the patch: what is behind it in a window stays as it was */
 
 /* insn[0 .. count) is the window; live[] and watch[] run beside it (live: as of live_function; watch: to be checked).
  */
@@ -22,7 +23,8 @@ struct window {
 	uint32_t live_end; /* live behind the last one */
 };
 
-/* Emits a window at e->at; the last instruction may be a jump or return. Adds moved instructions and sites to the plan.
+/* Emits a window at e->at; the last instruction may be a jump, a return, or a call through memory. Adds moved
+ * instructions and sites to the plan.
  */
 void check_window(struct emit *e, const struct window *w);
 

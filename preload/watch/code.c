@@ -65,6 +65,30 @@ static int decode_function(struct code *c, const struct decoder *d, struct code_
 	return 0;
 }
 
+/* Accesses there. Bytes that decode from one jump or return to the next, with nothing in between that only a kernel
+ * would do, are taken for code; tables hardly ever look like that. */
+static void count_gap(struct code *c, const struct decoder *d, uint32_t lo, uint32_t hi)
+{
+	uint32_t accesses = 0;
+	bool code = true;
+	for (uint32_t at = lo; at < hi;) {
+		struct insn i = { .at = at };
+		if (!d->decode(d, code_bytes(c, at), hi - at, &i)) {
+			code = false;
+			at++;
+			continue;
+		}
+		at += i.len;
+		code &= i.kind != INSN_PLAIN || !(i.is & INSN_PINNED);
+		accesses += (i.is & (INSN_READS | INSN_WRITES)) != 0 && i.base != RSP;
+		if (i.kind != INSN_RET && i.kind != INSN_JMP && i.kind != INSN_JMP_FAR)
+			continue;
+		c->gap_accesses += code ? accesses : 0;
+		accesses = 0;
+		code = true;
+	}
+}
+
 /* Hand-written code without unwind information, or data: it is not patched, but its branches count, wherever one
  * could begin. */
 static void scan_gap(struct code *c, const struct decoder *d, uint32_t lo, uint32_t hi)
@@ -82,16 +106,7 @@ static void scan_gap(struct code *c, const struct decoder *d, uint32_t lo, uint3
 		if (to >= 0 && to < c->span)
 			bit_set(c->target, (uint32_t)to);
 	}
-	for (uint32_t at = lo; at < hi;) {
-		struct insn i = { .at = at };
-		if (!d->decode(d, code_bytes(c, at), hi - at, &i)) {
-			at++;
-			continue;
-		}
-		c->gap_accesses += (i.is & (INSN_READS | INSN_WRITES)) != 0 && i.base != RSP;
-		c->uses_gs |= (i.is & INSN_GS) != 0 && i.kind == INSN_PLAIN && i.len > 3;
-		at += i.len;
-	}
+	count_gap(c, d, lo, hi);
 }
 
 static void scan_gaps(struct code *c, const struct decoder *d)

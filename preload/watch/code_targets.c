@@ -69,7 +69,19 @@ static void take_address(struct code *c, struct code_function *f, uintptr_t addr
 		try_table(c, f, addr);
 }
 
-/* Where the target of `jmp *reg` comes from; true: from memory, so that it stands there as an address. */
+/* pop, add to %rsp, leave: the end of a stack frame, behind which there are tail calls only. */
+static bool ends_frame(const struct code *c, const struct insn *i)
+{
+	const uint8_t *p = code_bytes(c, i->at);
+	if (i->kind != INSN_PLAIN || !(i->changes >> RSP & 1))
+		return false;
+	if (i->len <= 2)
+		return (p[i->len - 1] & 0xf8) == 0x58 || p[0] == 0xc9;
+	return i->len >= 4 && p[0] == 0x48 && (p[1] == 0x83 || p[1] == 0x81) && p[2] == 0xc4;
+}
+
+/* Where the target of `jmp *reg` comes from; true: from memory, so that it stands there as an address, or it is
+ * another function. */
 static bool jump_loaded(const struct code *c, const struct code_function *f, uint32_t jump)
 {
 	const struct insn *j = &c->insn[jump];
@@ -83,6 +95,8 @@ static bool jump_loaded(const struct code *c, const struct code_function *f, uin
 		const struct insn *n = &c->insn[--i];
 		if (n->kind != INSN_PLAIN && n->kind != INSN_JCC)
 			return false;
+		if (!(f->is & FN_OWN_LEA) && ends_frame(c, n))
+			return true;
 		if (!(n->changes >> reg & 1)) {
 			if (i != f->first && bit_get(c->target, n->at))
 				return false; /* more than one way leads here */

@@ -5,7 +5,8 @@
 
 struct operand emit_operand(const struct code *c, const struct insn *i, int32_t plus)
 {
-	struct operand m = { i->base, i->index, i->scale, (i->is & INSN_ADDR32) != 0, i->disp + plus };
+	struct operand m = { i->base,       i->index, i->scale, (i->is & INSN_ADDR32) != 0, (i->is & INSN_FS) != 0,
+			     i->disp + plus };
 	if (i->base == BASE_RIP)
 		m.disp = (int32_t)(insn_goal(c, i) + (uintptr_t)(intptr_t)plus - c->base);
 	if ((i->is & INSN_POP_MEMORY) && i->base == RSP)
@@ -96,8 +97,26 @@ void emit_mem(struct emit *e, uint8_t segment, unsigned bytes, uint16_t opcode, 
 
 void emit_tls(struct emit *e, unsigned bytes, uint8_t opcode, uint8_t reg, int32_t fs_offset)
 {
-	struct operand m = { NO_REG, NO_REG, 1, false, fs_offset };
+	struct operand m = { NO_REG, NO_REG, 1, false, true, fs_offset };
 	emit_mem(e, SEG_FS, bytes, opcode, reg, &m);
+}
+
+void emit_flat(struct emit *e, struct operand *m, uint8_t temp)
+{
+	if (!m->fs)
+		return;
+	emit_tls(e, 8, 0x8b, temp, 0); /* %fs:0 holds its own address. source: ELF handling for TLS, x86-64 */
+	m->fs = false;
+	if (m->base == NO_REG) {
+		m->base = temp;
+	} else if (m->index == NO_REG) {
+		m->index = temp;
+		m->scale = 1;
+	} else {
+		struct operand sum = { m->base, temp, 1, false, false, 0 };
+		emit_mem(e, 0, 8, 0x8d, temp, &sum);
+		m->base = temp;
+	}
 }
 
 void emit_reg(struct emit *e, unsigned bytes, uint8_t opcode, uint8_t ext, uint8_t reg)
@@ -130,4 +149,15 @@ void emit_moved(struct emit *e, const struct insn *i)
 	} else {
 		emit_bytes(e, p, i->len);
 	}
+}
+
+void emit_call_from(struct emit *e, const struct insn *i)
+{
+	uint64_t back = e->code->base + i->at + i->len;
+	struct operand m = emit_operand(e->code, i, i->base == RSP ? 8 : 0);
+	emit_bytes(e, "\x48\x8d\x64\x24\xf8\xc7\x04\x24", 8); /* lea -8(%rsp),%rsp; movl $low,(%rsp) */
+	emit_32(e, (uint32_t)back);
+	emit_bytes(e, "\xc7\x44\x24\x04", 4); /* movl $high,4(%rsp) */
+	emit_32(e, (uint32_t)(back >> 32));
+	emit_mem(e, m.fs ? SEG_FS : 0, 4, 0xff, 4, &m); /* jmp *OPERAND */
 }

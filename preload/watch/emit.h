@@ -18,6 +18,7 @@ struct emit {
 struct operand {
 	uint8_t base, index, scale;
 	bool addr32;
+	bool fs;      /* relative to the thread pointer */
 	int32_t disp; /* BASE_RIP: from the code's base */
 };
 
@@ -28,6 +29,9 @@ enum { SEG_FS = 0x64, SEG_GS = 0x65 };
 
 /* The instruction's own memory operand, `plus` bytes further on. */
 struct operand emit_operand(const struct code *c, const struct insn *i, int32_t plus);
+
+/* The same relative to nothing but registers: loads the thread pointer into `temp`, which the operand must not use. */
+void emit_flat(struct emit *e, struct operand *m, uint8_t temp);
 
 void emit_room(struct emit *e);
 void emit_8(struct emit *e, uint8_t v);
@@ -49,6 +53,8 @@ void emit_fix(struct emit *e, int32_t program_place, unsigned tail, bool branch)
 
 /* An instruction of the program at its new place, doing the same. */
 void emit_moved(struct emit *e, const struct insn *i);
+/* A call through memory, with the return address it would have had at its own place. */
+void emit_call_from(struct emit *e, const struct insn *i);
 
 #define FIX_BRANCH 0x80000000u
 

@@ -26,6 +26,8 @@ static int plan_code(const struct code *c, const struct emit_abi *abi, struct pl
 {
 	struct windows w = { .e = { .plan = p, .code = c, .abi = abi } };
 	int result = -1;
+	if (islands_open(&w.islands, c) < 0)
+		goto out;
 	p->base = c->base;
 	p->uses_gs = c->uses_gs;
 	p->counts.functions = c->nr_fn;
@@ -46,6 +48,8 @@ static int plan_code(const struct code *c, const struct emit_abi *abi, struct pl
 		if (windows_of(&w, c, &c->fn[f]) < 0)
 			goto out;
 	p->image_bytes = w.e.at;
+	if (islands_settle(&w.islands, p) < 0)
+		goto out;
 	chain(p);
 	result = 0;
 out:
@@ -86,6 +90,8 @@ int plan_place(struct plan *p, uintptr_t arena)
 	for (uint32_t k = 0; k < p->nr_windows; k++) {
 		struct plan_window *w = &p->windows[k];
 		uint32_t rel;
+		if (w->how != PLAN_JMP5 && w->how != PLAN_ISLAND)
+			continue;
 		if (!rel32(p->base + w->at + 5, arena + w->to, &rel))
 			return -1;
 		w->patch[0] = 0xe9;

@@ -52,8 +52,10 @@ struct emit_abi {
 };
 
 enum plan_how {
-	PLAN_JMP5, /* jmp rel32 */
-	PLAN_INT3, /* a trap: the handler goes on at `to` */
+	PLAN_JMP5,   /* jmp rel32 */
+	PLAN_JMP2,   /* jmp rel8 to an island, where no more room is */
+	PLAN_ISLAND, /* the jmp rel32 in bytes that nobody runs; whoever stands there stands at `to` */
+	PLAN_INT3,   /* a trap: the handler goes on at `to`. May be left out, its accesses are then not watched. */
 };
 
 struct plan_window {
@@ -77,11 +79,8 @@ enum plan_reason {
 	PLAN_DATA_IN_TEXT, /* in a function that reads its own bytes */
 	PLAN_RSEQ,         /* in a function with a restartable sequence */
 	PLAN_USES_GS,      /* in a function that uses %gs */
-	PLAN_SHORT,        /* no room for a jump */
-	PLAN_JUMPS,        /* no room, as any instruction of the function may be jumped to */
-	PLAN_PINNED,       /* an instruction that must stay where it is, as a call through memory */
+	PLAN_PINNED,       /* an instruction that must stay where it is */
 	PLAN_OPERAND,      /* an operand that is not emitted: gather, masks, saved state */
-	PLAN_TLS,          /* relative to %fs */
 	PLAN_UNREACHED,    /* nothing seems to lead there */
 	PLAN_REASONS
 };
@@ -91,6 +90,7 @@ struct plan_counts {
 	uint32_t reason[PLAN_REASONS];    /* they add up to `accesses` */
 	uint32_t private_slots, constant; /* not among them: stack slots nobody else can see; reads of constant data */
 	uint32_t instructions, functions;
+	uint32_t traps;                       /* windows of the kind PLAN_INT3 */
 	uint32_t checks, elided;              /* emitted; saved because one before it covers the same bytes */
 	uint32_t saves_register, saves_flags; /* checks that had to save one */
 };

@@ -10,7 +10,6 @@
 #include "watch/check.h"
 #include "watch/grow.h"
 
-#define JUMP_BYTES 5u
 #define TAIL_INSNS 3u /* a return or jump so near is taken along: it saves the jump back */
 #define FLAGS_BACK 8u /* instructions a window may begin earlier to find dead flags */
 
@@ -43,9 +42,6 @@ static void count_others(struct plan *p, const struct code_function *f, enum acc
 	case ACCESS_CONSTANT:
 		p->counts.constant++;
 		break;
-	case ACCESS_TLS:
-		count(p, f->alone ? f->alone : PLAN_TLS, 1);
-		break;
 	case ACCESS_ODD:
 		count(p, f->alone ? f->alone : PLAN_OPERAND, 1);
 		break;
@@ -57,10 +53,9 @@ static void count_others(struct plan *p, const struct code_function *f, enum acc
 	}
 }
 
-/* The part of the run [lo, hi) that becomes a window around [*first, *end); false: too short. Indices in the function.
- */
-static bool stretch(const struct insn *insn, const uint32_t *live, uint32_t lo, uint32_t hi, uint32_t *first,
-		    uint32_t *end)
+/* The part of the run [lo, hi) that becomes a window around [*first, *end), all indices in the function; its bytes. */
+static uint32_t stretch(const struct insn *insn, const uint32_t *live, uint32_t lo, uint32_t hi, uint32_t *first,
+			uint32_t *end)
 {
 	uint32_t a = *first, b = *end;
 	for (uint32_t n = 0; n < FLAGS_BACK && a > lo && (live[a] & FLAGS_ALL) && insn[a - 1].kind == INSN_PLAIN; n++)
@@ -75,17 +70,23 @@ static bool stretch(const struct insn *insn, const uint32_t *live, uint32_t lo, 
 		a--;
 	*first = a;
 	*end = b;
-	return insn[b - 1].at + insn[b - 1].len - insn[a].at >= JUMP_BYTES;
+	return insn[b - 1].at + insn[b - 1].len - insn[a].at;
 }
 
-static int add_window(struct windows *w, const struct code_function *f, uint32_t first, uint32_t end)
+static int add_window(struct windows *w, const struct code_function *f, uint32_t first, uint32_t end, uint32_t bytes)
 {
 	const struct insn *insn = &w->e.code->insn[f->first];
 	struct plan *p = w->e.plan;
 	if (!grow(&p->windows, &p->windows_cap, p->nr_windows, (size_t)p->nr_windows + 1, sizeof(*p->windows)))
 		return -1;
-	p->windows[p->nr_windows++] =
-	    (struct plan_window){ .at = insn[first].at, .to = w->e.at, .how = PLAN_JMP5, .len = JUMP_BYTES };
+	bool fits = bytes >= JUMP_BYTES;
+	p->windows[p->nr_windows++] = (struct plan_window){ .at = insn[first].at,
+							    .to = w->e.at,
+							    .how = fits ? PLAN_JMP5 : PLAN_JMP2,
+							    .len = (uint8_t)(fits ? JUMP_BYTES : bytes) };
+	uint32_t stop = insn[end - 1].kind == INSN_CALL_FAR ? insn[end - 1].at : insn[first].at + bytes;
+	if (fits && stop > insn[first].at + JUMP_BYTES)
+		islands_free(&w->islands, w->e.code, insn[first].at + JUMP_BYTES, stop, false);
 	uint32_t live_end = end < f->count ? w->live.before[end] : GPRS_ALL | FLAGS_ALL;
 	struct window win = { &insn[first], &w->live.before[first], &w->watch[first], end - first, live_end };
 	check_window(&w->e, &win);
@@ -111,16 +112,26 @@ static int take_run(struct windows *w, const struct code_function *f, uint32_t l
 				end = i + 1;
 			}
 		next = i;
-		if (!stretch(insn, w->live.before, limit, i == hi ? hi : i, &first, &end)) {
-			count(w->e.plan, f->is & FN_JUMPS ? PLAN_JUMPS : PLAN_SHORT, accesses);
-			continue;
-		}
+		uint32_t bytes = stretch(insn, w->live.before, limit, i == hi ? hi : i, &first, &end);
 		count(w->e.plan, PLAN_WATCHED, accesses);
-		if (add_window(w, f, first, end) < 0)
+		if (add_window(w, f, first, end, bytes) < 0)
 			return -1;
 		next = end > next ? end : next;
 	}
 	return 0;
+}
+
+/* Nothing leads there: padding, or a jump that was not understood. */
+static void unreached(struct windows *w, const struct code_function *f, uint32_t lo, uint32_t hi)
+{
+	const struct code *c = w->e.code;
+	const struct insn *insn = &c->insn[f->first];
+	uint32_t len;
+	for (uint32_t n = lo; n < hi; n++) {
+		count(w->e.plan, PLAN_UNREACHED, w->watch[n]);
+		if (island_is_nop(code_bytes(c, insn[n].at), insn[n].len, &len) && len == insn[n].len)
+			islands_free(&w->islands, c, insn[n].at, insn[n].at + len, true);
+	}
 }
 
 int windows_of(struct windows *w, const struct code *c, const struct code_function *f)
@@ -150,7 +161,7 @@ int windows_of(struct windows *w, const struct code *c, const struct code_functi
 		for (hi = lo; hi < f->count; hi++) {
 			bool entered = hi > lo && (bit_get(c->target, insn[hi].at) || (f->is & FN_JUMPS) ||
 						   insn[hi].at != insn[hi - 1].at + insn[hi - 1].len);
-			if (entered || (insn[hi].is & INSN_PINNED))
+			if (entered || ((insn[hi].is & INSN_PINNED) && !w->watch[hi]))
 				break;
 			if (ends_run(&insn[hi])) {
 				hi++;
@@ -158,8 +169,7 @@ int windows_of(struct windows *w, const struct code *c, const struct code_functi
 			}
 		}
 		if (!reached) {
-			for (uint32_t n = lo; n < hi; n++)
-				count(p, PLAN_UNREACHED, w->watch[n]);
+			unreached(w, f, lo, hi);
 		} else if (hi > lo && take_run(w, f, lo, hi) < 0) {
 			return -1;
 		}
@@ -174,5 +184,6 @@ int windows_of(struct windows *w, const struct code *c, const struct code_functi
 void windows_close(struct windows *w)
 {
 	live_close(&w->live);
+	islands_close(&w->islands);
 	ungrow(&w->watch, &w->watch_cap, 1);
 }

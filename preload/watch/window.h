@@ -3,11 +3,13 @@
 #define SNARL_WATCH_WINDOW_H
 
 #include "watch/emit.h"
+#include "watch/island.h"
 #include "watch/live.h"
 
 struct windows {
 	struct emit e;
 	struct live live;
+	struct islands islands;
 	uint8_t *watch; /* enum access of each instruction of the function at hand */
 	size_t watch_cap;
 };

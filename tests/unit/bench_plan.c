@@ -15,9 +15,9 @@ static double now(void)
 
 int main(int argc, char **argv)
 {
-	static const char *const reason[PLAN_REASONS] = { "watched", "no function", "undecodable", "data in text",
-							  "rseq",    "uses gs",     "short",       "jumps",
-							  "pinned",  "operand",     "tls",         "unreached" };
+	static const char *const reason[PLAN_REASONS] = { "watched",      "no function", "undecodable",
+							  "data in text", "rseq",        "uses gs",
+							  "pinned",       "operand",     "unreached" };
 	const struct decoder *d;
 	const char *why = decoder_open(&d);
 	if (why) {
@@ -46,8 +46,8 @@ int main(int argc, char **argv)
 		printf("  %u accesses, %.2f %% watched, %u windows, %u moved, image %u KB; %u private, %u constant\n",
 		       c->accesses, 100.0 * c->reason[0] / (c->accesses ? c->accesses : 1), p.nr_windows, p.nr_moved,
 		       p.image_bytes >> 10, c->private_slots, c->constant);
-		printf("  checks %u, elided %u, register saved %u, flags saved %u, gs %d;", c->checks, c->elided,
-		       c->saves_register, c->saves_flags, p.uses_gs);
+		printf("  checks %u, elided %u, register saved %u, flags saved %u, traps %u, gs %d;", c->checks,
+		       c->elided, c->saves_register, c->saves_flags, c->traps, p.uses_gs);
 		for (unsigned k = 1; k < PLAN_REASONS; k++)
 			if (c->reason[k])
 				printf(" %s %u", reason[k], c->reason[k]);

@@ -34,6 +34,7 @@ static uintptr_t noted_rsp_max;
 static sigjmp_buf trip;
 static uintptr_t tripped, stepped;
 static volatile bool stepping;
+static const struct plan *planned;
 
 /* ---- making it up ---- */
 
@@ -135,8 +136,12 @@ static void on_step(int sig, siginfo_t *si, void *arg)
 {
 	ucontext_t *uc = arg;
 	uintptr_t pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
-	(void)si;
-	if (sig != SIGTRAP) {
+	const struct plan_window *trap = sig == SIGTRAP && !stepping ? plan_window_at(planned, pc - 1) : NULL;
+	if (trap) {
+		uc->uc_mcontext.gregs[REG_RIP] = (greg_t)((uintptr_t)lab.arena + trap->to);
+		return;
+	}
+	if (sig != SIGTRAP || !stepping) {
 		if (!stepping) {
 			printf("# signal %d at %#lx (text %p arena %p), address %p\n", sig, pc, (void *)lab.text,
 			       (void *)lab.arena, si->si_addr);
@@ -296,7 +301,7 @@ static void show_block(uint64_t seed)
 }
 
 static struct {
-	unsigned long blocks, accesses, watched, checks, seen, elided, windows;
+	unsigned long blocks, accesses, watched, checks, seen, elided, windows, traps;
 } total;
 
 static const char *one_block(uint64_t seed)
@@ -329,6 +334,7 @@ static const char *one_block(uint64_t seed)
 	if (plan_module(&view, &abi, decoder, &p) < 0 || plan_place(&p, (uintptr_t)lab.arena) < 0 ||
 	    p.image_bytes > ARENA_BYTES)
 		return "no plan";
+	planned = &p;
 	memcpy(lab.arena, p.image, p.image_bytes);
 	for (unsigned w = 0; w < p.nr_windows; w++)
 		memcpy(lab.text + p.windows[w].at, p.windows[w].patch, p.windows[w].len);
@@ -363,6 +369,7 @@ static const char *one_block(uint64_t seed)
 	total.checks += p.counts.checks;
 	total.elided += p.counts.elided;
 	total.windows += p.nr_windows;
+	total.traps += p.counts.traps;
 	plan_free(&p);
 	return wrong;
 }
@@ -393,8 +400,9 @@ static void test_same(void **state)
 			fail_msg("%s", wrong);
 		}
 	}
-	printf("# %lu blocks, %lu accesses, %lu watched, %lu windows, %lu checks, %lu elided, %lu seen\n", total.blocks,
-	       total.accesses, total.watched, total.windows, total.checks, total.elided, total.seen);
+	printf("# %lu blocks, %lu accesses, %lu watched, %lu windows, %lu traps, %lu checks, %lu elided, %lu seen\n",
+	       total.blocks, total.accesses, total.watched, total.windows, total.traps, total.checks, total.elided,
+	       total.seen);
 	assert_true(total.watched * 10 > total.accesses * 8);
 }
 
