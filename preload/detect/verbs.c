@@ -459,7 +459,7 @@ void thread_detached(struct thread_info *child)
 	gate_open();
 }
 
-void thread_ending(struct thread *t)
+void thread_ending(struct thread *t, bool over)
 {
 	for (uint32_t n = t->nr_held; n-- > 0;) {
 		const struct held *h = &t->held[n];
@@ -484,5 +484,6 @@ void thread_ending(struct thread *t)
 	race_thread_ended(t);
 	thread_detach(t);
 	/* Perhaps we were the last one awake. */
-	waitfor_stall(NULL, true);
+	if (over)
+		waitfor_stall(NULL, true);
 }

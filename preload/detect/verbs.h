@@ -263,8 +263,8 @@ void cond_wait_over(struct thread *t, uintptr_t mutex, struct cond_pause *restor
 /* In the creator, before the call. NULL: out of memory, or snarl is off. */
 struct thread_info *thread_creating(struct thread *t, struct site site, bool detached);
 void thread_created(struct thread *t, struct thread_info *info, uintptr_t handle, bool ok);
-/* In the ending thread, last; the gate is shut and stays so. */
-void thread_ending(struct thread *t);
+/* In the ending thread, last; the gate is shut and stays so. over: nothing of the program's runs in it any more. */
+void thread_ending(struct thread *t, bool over);
 void thread_joined(struct thread *t, struct thread_info *child);
 void thread_detached(struct thread_info *child);
 

@@ -25,6 +25,16 @@ struct start {
 static pthread_key_t exit_key;
 static bool have_exit_key;
 
+/* In the last round of key destructors: do any come after ours? They may still wake somebody. (A value without a destructor
+ * looks the same.) */
+static bool destructors_left(void)
+{
+	for (pthread_key_t k = exit_key + 1; k < PTHREAD_KEYS_MAX; k++)
+		if (pthread_getspecific(k))
+			return true;
+	return false;
+}
+
 /*
  * Runs among the thread's key destructors. Others' may still use locks: it puts itself back until the last round, so that it
  * comes after them (PTHREAD_DESTRUCTOR_ITERATIONS is 4 here).
@@ -38,7 +48,7 @@ static void at_exit(void *arg)
 	if (++t->exit_rounds < PTHREAD_DESTRUCTOR_ITERATIONS && pthread_setspecific(exit_key, t) == 0)
 		return;
 	tls.inside = GATE_DEAD;
-	thread_ending(t);
+	thread_ending(t, !destructors_left());
 }
 
 void hook_mark_exit(struct thread *t)
