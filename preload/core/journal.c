@@ -79,6 +79,9 @@ uint64_t journal_lost(void)
 static void watch_for_forks(void)
 {
 	if (alive != &no_page) {
+		/* Wiped: the file that we seem to have is a parent's, who goes on writing there. */
+		if (!atomic_load(alive))
+			atomic_store(&current, NULL);
 		atomic_store(alive, 1);
 		return;
 	}
