@@ -162,13 +162,17 @@ static bool worth_asking(void)
 	return now >= due && atomic_compare_exchange_strong(&next, &due, from + each);
 }
 
-/* A thread that no hook saw may be the one to wake us. Two links of the directory are its own; an ending thread is there still. */
+/*
+ * A thread that no hook saw may be the one to wake us. Two links of the directory are its own; counted there are also a thread
+ * that is just ending (the caller, then) and the first thread, which stays as a zombie until the process ends.
+ */
 static bool unknown_threads(const struct sleepers *s)
 {
 	struct stat st;
+	int pid = sys_getpid();
 	if (sys4(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &st, 0) != 0)
 		return true;
-	return st.st_nlink - 2 != thread_live() + (s->self == NULL);
+	return st.st_nlink - 2 != thread_live() + (!s->self && sys_gettid() != pid) + !thread_by_tid(pid);
 }
 
 /* Writable memory shared with others: somebody outside may post or unlock there. Our own journal does not count. */
