@@ -135,11 +135,11 @@ int main(void)
 	for (int with_idlers = 0; with_idlers < 2; with_idlers++) {
 		for (int i = 0; with_idlers && i < IDLERS; i++)
 			idle[i] = start(idler);
-		play(at_barrier, 3000, 0);
-		play(to_and_fro, 3000, 0);
-		play(in_a_ring, 1000, 1);
-		play(post_then_lock, 1000, 0);
-		play(readers, 1000, 0);
+		play(at_barrier, 1000, 0);
+		play(to_and_fro, 1000, 0);
+		play(in_a_ring, 400, 1);
+		play(post_then_lock, 400, 0);
+		play(readers, 400, 0);
 	}
 	pthread_mutex_lock(&idle_lock);
 	quit = 1;

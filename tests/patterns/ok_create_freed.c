@@ -17,7 +17,7 @@ static void *work(void *arg)
 
 int main(void)
 {
-	for (int i = 0; i < 3000; i++) {
+	for (int i = 0; i < 500; i++) {
 		void *place = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		pthread_t *handle = place;
 

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PROCESSES 60
+#define PROCESSES 20
 
 static pthread_mutex_t global = PTHREAD_MUTEX_INITIALIZER;
 

@@ -2,10 +2,10 @@
 /* Hundreds of thousands of short-lived locks, and of orders among a few: what is kept for them has to stay small. */
 #include "basics.h"
 
-#define OBJECTS 200000
+#define OBJECTS 100000
 #define LOCKS	300
 #define ROUNDS	20000
-#define MOST_KB (64L << 10)
+#define MOST_KB (32L << 10)
 
 static long resident_kb(void)
 {

@@ -19,7 +19,7 @@ static void *work(void *arg)
 
 int main(void)
 {
-	for (int round = 0; round < 1000; round++) {
+	for (int round = 0; round < 300; round++) {
 		left = WORKERS;
 		for (int i = 0; i < WORKERS; i++)
 			OK(pthread_detach(start(work)));
