@@ -426,6 +426,7 @@ static void start_floors(void)
 	thread_start();
 	hook_eyes_start();
 	emit_before_first(first_finding, options.verbose);
+	race_wanted = options.races != RACES_OFF;
 	waitfor_on_hang(hang);
 	order_on_cycle(semlock_cycle);
 	semlock_on_cycle(cycle_found);

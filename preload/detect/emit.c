@@ -11,7 +11,10 @@
 #include "core/python.h"
 #include "core/thread.h"
 #include "detect/emit_facts.h"
+#include "detect/emit_fields.h"
 #include "detect/fingerprint.h"
+#include "detect/race_inside.h"
+#include "detect/race_set.h"
 #include "detect/segment.h"
 #include "wire/journal.h"
 
@@ -58,27 +61,6 @@ static bool line_end(struct fmt *f)
 	text = bigger;
 	text_cap *= 2;
 	return false;
-}
-
-static const char *mode_word(uint32_t key) { return key & ORDER_READ ? "read" : "write"; }
-static const char *how_word(uint32_t key) { return key & ORDER_TIMED ? "timed" : key & ORDER_TRY ? "try" : "block"; }
-
-static void field_u(struct fmt *f, const char *name, uint64_t v)
-{
-	fmt_str(f, name);
-	fmt_u64(f, v);
-}
-
-/* Readers have no use for the family bits. */
-static void field_lock(struct fmt *f, const char *name, uint32_t id)
-{
-	field_u(f, name, id & ((1u << OBJECT_FAMILY_SHIFT) - 1));
-}
-
-static void field_s(struct fmt *f, const char *name, const char *v)
-{
-	fmt_str(f, name);
-	fmt_json(f, v);
 }
 
 void emit_module(const struct module *m)
@@ -212,6 +194,8 @@ static void put_thread(struct fmt *f, const struct finding_thread *t)
 		put_holds(f, t->holds, t->nr_holds);
 		fmt_c(f, ']');
 	}
+	if (t->access)
+		emit_put_access(f, t->access);
 	fmt_c(f, '}');
 }
 
@@ -239,7 +223,10 @@ static void put_finding(const struct finding *x, int grade, uint64_t print)
 				fmt_c(&f, ',');
 			put_thread(&f, &x->thread[i]);
 		}
-		fmt_str(&f, "]}");
+		fmt_c(&f, ']');
+		if (x->place)
+			emit_put_place(&f, x->place);
+		fmt_c(&f, '}');
 	} while (!line_end(&f));
 }
 
@@ -276,6 +263,11 @@ static void facts_of(const struct finding *x)
 	}
 	for (unsigned i = 0; i < x->nr_locks; i++)
 		emit_lock_fact(x->lock[i]);
+	if (x->place) {
+		emit_module_fact(x->place->module);
+		emit_thread_fact(x->place->thread);
+		emit_stack_fact(x->place->stack);
+	}
 }
 
 bool emit_finding(const struct finding *x)
@@ -443,6 +435,10 @@ void emit_end(const char *reason)
 	put_count("occurrences of a dependency merged (more than 32)", s.merged);
 	put_count("births and joins of threads not recorded (memory)", segment_dropped());
 	put_count("cycle searches given up at their budget", s.cut);
+	put_count("accesses whose stack or locks could not be kept (memory)", race_contexts_lost());
+	put_count("synchronisation objects let go, so that races may have been missed (more than 2 million)", sync_count());
+	if (race_stopped)
+		put_count(race_stopped, 1);
 	put_count("objects not registered (memory)", object_dropped());
 	put_count("requests for memory refused (memory_limit)", arena_refused());
 	put_count("journal lines lost (disk full or limit)", journal_lost());

@@ -11,6 +11,24 @@
 #include "detect/order.h"
 #include "wire/kinds.h"
 
+/* A memory access. */
+struct finding_access {
+	uintptr_t addr;
+	uint32_t bytes;
+	bool write;
+};
+
+/* What lies at the address of an access. */
+struct finding_place {
+	enum { PLACE_UNKNOWN, PLACE_GLOBAL, PLACE_BLOCK, PLACE_THREAD_STACK, PLACE_TLS } what;
+	uintptr_t addr;  /* of the access */
+	uintptr_t start; /* block: where it begins */
+	size_t bytes;    /* block: its size */
+	uint32_t module; /* global: id */
+	uint32_t thread; /* block: who allocated it; stack, TLS: whose */
+	uint32_t stack;  /* block: where it was allocated */
+};
+
 struct finding_thread {
 	uint32_t thread;
 	const char *role; /* wire/journal.h */
@@ -21,6 +39,7 @@ struct finding_thread {
 	const char *call;     /* NULL unknown */
 	const struct order_hold *holds;
 	unsigned nr_holds;
+	const struct finding_access *access; /* NULL none */
 };
 
 struct finding {
@@ -32,6 +51,7 @@ struct finding {
 	unsigned nr_threads;
 	const uint32_t *lock;
 	unsigned nr_locks;
+	const struct finding_place *place; /* NULL none */
 };
 
 /* Writes it unless the same (fingerprint) was written before. Returns whether it was new. */

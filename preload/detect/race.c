@@ -11,8 +11,9 @@
 #include "detect/race_inside.h"
 
 #include "core/thread.h"
+#include "detect/race_found.h"
 
-bool race_on;
+bool race_on, race_wanted;
 const char *_Atomic race_stopped;
 struct race_engine race_engine;
 static void (*found_race)(struct thread *, const struct race_report *);
@@ -21,8 +22,17 @@ bool race_start(const struct race_engine *engine, void (*found)(struct thread *,
 {
 	if (engine)
 		race_engine = *engine;
-	found_race = found;
+	found_race = found ? found : race_found;
 	race_on = shadow_start() && sync_start();
+	return race_on;
+}
+
+bool race_begin(struct thread *t, const struct race_engine *engine)
+{
+	if (race_on || !race_wanted || thread_live() != 1)
+		return race_on;
+	if (race_start(engine, NULL))
+		race_thread_started(t);
 	return race_on;
 }
 
@@ -34,6 +44,34 @@ void race_stop(const char *why)
 
 HOT uint32_t slot_of(uint64_t r) { return (uint32_t)(r >> 20) & 0xfff; }
 HOT bool is_sync(uint64_t r) { return r && !slot_of(r); }
+
+/* Where races are meant. Few; kept for ever. */
+static struct benign {
+	uintptr_t lo, hi;
+} benign[256];
+static _Atomic uint32_t nr_benign;
+
+void race_benign(uintptr_t addr, size_t bytes)
+{
+	uint32_t i = atomic_load(&nr_benign);
+	for (uint32_t k = 0; k < i && k < ARRAY_SIZE(benign); k++)
+		if (benign[k].lo <= addr && addr + bytes <= benign[k].hi)
+			return;
+	i = atomic_fetch_add(&nr_benign, 1);
+	if (i < ARRAY_SIZE(benign))
+		benign[i] = (struct benign){ addr, addr + bytes };
+	else
+		atomic_store(&nr_benign, ARRAY_SIZE(benign));
+}
+
+static bool is_benign(uintptr_t addr)
+{
+	uint32_t nr = atomic_load_explicit(&nr_benign, memory_order_acquire);
+	for (uint32_t i = 0; i < nr && i < ARRAY_SIZE(benign); i++)
+		if (benign[i].lo <= addr && addr < benign[i].hi)
+			return true;
+	return false;
+}
 
 struct access {
 	struct thread *t;
@@ -59,7 +97,7 @@ static void report(const struct access *a, uintptr_t addr, uint64_t mask, uint64
 	x.now.bytes = (uint8_t)__builtin_popcount(mine);
 	x.before.addr = (addr & ~7ul) + (unsigned)__builtin_ctz(theirs);
 	x.before.bytes = (uint8_t)__builtin_popcount(theirs);
-	if (found_race)
+	if (!is_benign(x.now.addr > x.before.addr ? x.now.addr : x.before.addr))
 		found_race(a->t, &x);
 }
 
@@ -228,6 +266,33 @@ static void make_sync(struct granule *g, uintptr_t addr, uint64_t mask, struct r
 		race_engine.forget_all(addr, (size_t)__builtin_popcountll(mask));
 }
 
+void race_sync_mark(struct thread *t, uintptr_t addr, unsigned bytes)
+{
+	uintptr_t end = addr + bytes;
+	if (unlikely(!t->race || race_stopped || end < addr || end >> 47))
+		return;
+	while (addr < end) {
+		uintptr_t stop = (addr | 7) + 1 < end ? (addr | 7) + 1 : end;
+		struct granule *g = shadow_get(addr);
+		if (!g)
+			return;
+		make_sync(g, addr, mask_of(addr, stop), t->race);
+		addr = stop;
+	}
+}
+
+void race_ignore(bool begin)
+{
+	struct race_thread *rt = tls.thread ? tls.thread->race : NULL;
+	if (!rt)
+		return;
+	if (begin)
+		rt->ignore_depth++;
+	else if (rt->ignore_depth)
+		rt->ignore_depth--;
+	rt->pending = (rt->pending & ~(uintptr_t)PENDING_IGNORE) | (rt->ignore_depth ? PENDING_IGNORE : 0);
+}
+
 void access_sync(struct thread *t, uintptr_t addr, unsigned bytes, bool acquires, uint32_t stack)
 {
 	uintptr_t end = addr + bytes;
@@ -290,6 +355,7 @@ void race_fork_child(struct thread *self)
 {
 	if (!race_on)
 		return;
+	race_found_fork_child();
 	/* The shadow is empty already. */
 	sync_fork_child();
 	clock_fork_child();

@@ -186,8 +186,15 @@ struct race_report {
 	struct race_side now, before;
 };
 
-/* Turns it on. What is found goes to found (gate shut; several threads at once). engine may be NULL; its members too. False: out of memory. */
+/*
+ * Turns it on. What is found goes to found (gate shut; several threads at once), NULL: into the journal. engine may be NULL, its
+ * members too. False: out of memory.
+ */
 bool race_start(const struct race_engine *engine, void (*found)(struct thread *, const struct race_report *));
+/* The same once the process runs, if races are wanted, and for the calling thread as well. False: off, or it was too late, because
+ * other threads have been running unwatched. Gate shut. */
+bool race_begin(struct thread *t, const struct race_engine *engine);
+extern bool race_wanted; /* set by the runtime from the options */
 /* Out of memory or clocks: no more races are looked for; said once. Called from anywhere. */
 void race_stop(const char *why);
 extern const char *_Atomic race_stopped;
@@ -204,6 +211,13 @@ bool access_seen(struct thread *t, uintptr_t addr, size_t bytes, bool write, uin
  * Gate shut. Never tag its bytes.
  */
 void access_sync(struct thread *t, uintptr_t addr, unsigned bytes, bool acquires, uint32_t stack);
+
+/* The first half of it alone: from now on plain accesses there order, and do not race. */
+void race_sync_mark(struct thread *t, uintptr_t addr, unsigned bytes);
+/* Races there are meant: never reported from now on. */
+void race_benign(uintptr_t addr, size_t bytes);
+/* The calling thread's accesses do not count until as many ends as begins; on either side of a pair that is otherwise a race. */
+void race_ignore(bool begin);
 
 /* Memory is the program's from now on (after malloc, mmap): starts clean. Gate shut. */
 void mem_fresh(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack);

@@ -35,7 +35,11 @@
  * finding id kind grade fingerprint(16 hex) message threads[] locks[]; plus what applies: call error(errno name) signal
  *         threads entries: thread, role; what it waits for: wants{lock mode how stack call}; what it holds:
  *         holds[{lock mode stack}]; a stack of its own (misuse): stack
- *         role: "waiter" (deadlock), "chain" (lock-order), "actor" (who made the call), "other" (owner, other waiter…)
+ *         role: "waiter" (deadlock), "chain" (lock-order), "actor" (who made the call), "other" (owner, other waiter…),
+ *         "access" (data-race: the access that showed it) and "earlier" (the other one); these two have a stack, holds, and
+ *         access{op("write"|"read") size address}: `size` bytes from `address` on, of which the two share some.
+ *         A data-race has place{what address}: what lies where they meet. what: "global" (module offset), "heap" (start size
+ *         stack thread: the block, where and by whom it was allocated), "stack" (thread: whose), "tls" (thread), "unknown".
  *         In a ring, threads[i] wants a lock that threads[i+1] holds, and the last one's is held by threads[0].
  *         {"type":"finding","id":1,"kind":"deadlock","grade":"confirmed","fingerprint":"00ab…","message":"…","locks":[3,4],
  *          "threads":[{"thread":2,"role":"waiter","wants":{"lock":4,"mode":"write","how":"block","stack":11,"call":"pthread_mutex_lock"},

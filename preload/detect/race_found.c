@@ -1,0 +1,129 @@
+/* race_found.c - A race as a finding: who, where, under which locks, and what lies there. */
+#include "detect/race_found.h"
+
+#include "core/module.h"
+#include "core/object.h"
+#include "core/thread.h"
+#include "detect/emit.h"
+#include "detect/emit_fields.h"
+#include "detect/race_set.h"
+
+#define TOLD      8192u
+#define MAX_HOLDS 32u
+#define TLS_BYTES (64ul << 10) /* static TLS below the thread's control block: more is rare */
+#define TCB_BYTES 2304ul
+
+/* Pairs of places that have been told, or are being told: a race in a loop comes by a million times. */
+static _Atomic uint64_t told[TOLD];
+
+static bool told_before(const struct race_report *r)
+{
+	uint64_t a = (uint64_t)r->now.stack << 2 | r->now.write, b = (uint64_t)r->before.stack << 2 | r->before.write;
+	uint64_t key = (a < b ? a : b) * 0x9e3779b97f4a7c15ull ^ (a < b ? b : a) * 0xc2b2ae3d27d4eb4full;
+	key |= !key;
+	for (uint32_t n = 0, i = (uint32_t)(key >> 40) % TOLD; n < 64; n++, i = (i + 1) % TOLD) {
+		uint64_t have = 0;
+		if (atomic_compare_exchange_strong(&told[i], &have, key))
+			return false;
+		if (have == key)
+			return true;
+	}
+	return false; /* full hereabouts: the fingerprint decides */
+}
+
+static bool look(struct thread *u, void *arg)
+{
+	struct finding_place *p = arg;
+	uintptr_t tcb = atomic_load(&u->info->handle);
+	if (p->addr >= u->stacks.lo && p->addr < u->stacks.hi)
+		p->what = PLACE_THREAD_STACK;
+	else if (p->addr >= tcb - TLS_BYTES && p->addr < tcb + TCB_BYTES)
+		p->what = PLACE_TLS;
+	else
+		return true;
+	p->thread = u->id;
+	return false;
+}
+
+static struct finding_place place_of(uintptr_t addr)
+{
+	struct finding_place p = { .addr = addr };
+	const struct module *m = module_find(addr);
+	if (m) {
+		p.what = PLACE_GLOBAL;
+		p.module = m->id;
+		return p;
+	}
+	thread_each(look, &p);
+	return p;
+}
+
+static unsigned holds_of(uint32_t set, struct order_hold *h)
+{
+	const struct race_set *s = race_set_get(set);
+	unsigned n = 0;
+	for (; n < s->nr && n < MAX_HOLDS; n++)
+		h[n] = (struct order_hold){ s->held[n].lock, s->held[n].stack, (uint8_t)s->held[n].key };
+	return n;
+}
+
+void race_found(struct thread *t, const struct race_report *r)
+{
+	struct order_hold holds[2][MAX_HOLDS];
+	struct finding_access access[2] = {
+		{ r->now.addr, r->now.bytes, r->now.write },
+		{ r->before.addr, r->before.bytes, r->before.write },
+	};
+	(void)t;
+	if (told_before(r))
+		return;
+	struct finding_place place = place_of(r->now.addr > r->before.addr ? r->now.addr : r->before.addr);
+	struct finding_thread parts[2] = {
+		{ .thread = r->now.thread, .role = "access", .stack = r->now.stack, .holds = holds[0],
+		  .nr_holds = holds_of(r->now.set, holds[0]), .access = &access[0] },
+		{ .thread = r->before.thread, .role = "earlier", .stack = r->before.stack, .holds = holds[1],
+		  .nr_holds = holds_of(r->before.set, holds[1]), .access = &access[1] },
+	};
+	emit_finding(&(struct finding){
+		.kind = KIND_DATA_RACE,
+		.grade = -1,
+		.message = "two threads access the same memory, at least one of them writes, and nothing orders the two",
+		.thread = parts,
+		.nr_threads = 2,
+		.place = &place,
+	});
+}
+
+void emit_put_access(struct fmt *f, const struct finding_access *a)
+{
+	field_s(f, ",\"access\":{\"op\":", a->write ? "write" : "read");
+	field_u(f, ",\"size\":", a->bytes);
+	field_x(f, ",\"address\":", a->addr);
+	fmt_c(f, '}');
+}
+
+void emit_put_place(struct fmt *f, const struct finding_place *p)
+{
+	static const char *const words[] = { "unknown", "global", "heap", "stack", "tls" };
+	const struct module *m = p->module ? module_by_id(p->module) : NULL;
+	field_s(f, ",\"place\":{\"what\":", words[p->what]);
+	field_x(f, ",\"address\":", p->addr);
+	if (m) {
+		field_u(f, ",\"module\":", m->id);
+		field_u(f, ",\"offset\":", p->addr - m->bias);
+	}
+	if (p->what == PLACE_BLOCK) {
+		field_x(f, ",\"start\":", p->start);
+		field_u(f, ",\"size\":", p->bytes);
+		field_u(f, ",\"stack\":", p->stack);
+	}
+	if (p->thread)
+		field_u(f, ",\"thread\":", p->thread);
+	fmt_c(f, '}');
+}
+
+void race_found_fork_child(void)
+{
+	for (uint32_t i = 0; i < TOLD; i++)
+		atomic_store_explicit(&told[i], 0, memory_order_relaxed);
+}

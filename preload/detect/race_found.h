@@ -1,0 +1,11 @@
+/* race_found.h - From a race to a finding. */
+#ifndef SNARL_DETECT_RACE_FOUND_H
+#define SNARL_DETECT_RACE_FOUND_H
+
+#include "detect/race.h"
+
+/* Tells the journal, once for each pair of places. Gate shut; takes RANK_THREADS and RANK_EMIT. */
+void race_found(struct thread *t, const struct race_report *r);
+void race_found_fork_child(void);
+
+#endif
