@@ -41,14 +41,17 @@ uint32_t code_place(const struct code *c, uintptr_t addr)
  * branches count. */
 static int decode_function(struct code *c, const struct decoder *d, struct code_function *f)
 {
-	uint32_t at = f->lo;
+	uint32_t at = f->lo, end = f->hi;
+	for (unsigned t = 0; t < c->view->nr_text; t++) /* more than the function, as the decoder likes to look ahead */
+		if (c->base + at >= c->view->text[t].lo && c->base + at < c->view->text[t].hi)
+			end = (uint32_t)(c->view->text[t].hi - c->base);
 	f->first = c->nr_insn;
 	while (at < f->hi) {
 		if (!grow(&c->insn, &c->insn_cap, c->nr_insn, (size_t)c->nr_insn + 1, sizeof(*c->insn)))
 			return -1;
 		struct insn *i = &c->insn[c->nr_insn];
 		i->at = at;
-		if (!d->decode(d, code_bytes(c, at), f->hi - at, i) || i->len == 0 || i->len > f->hi - at) {
+		if (!d->decode(d, code_bytes(c, at), end - at, i) || i->len == 0 || i->len > f->hi - at) {
 			f->alone = PLAN_UNDECODABLE;
 			at++;
 			continue;

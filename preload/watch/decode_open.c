@@ -1,18 +1,24 @@
 /* decode_open.c - Where the decoder comes from. */
 #include <dlfcn.h>
 
+#include "watch/decode_fast.h"
 #include "watch/decode_zydis.h"
 
 #define NAME "libZydis.so.4.0" /* decode_zydis.c knows this version's structures */
 
 static struct zydis zydis;
 
-static bool decode(const struct decoder *d, const uint8_t *code, size_t bytes, struct insn *out)
+static bool by_zydis(const struct decoder *d, const uint8_t *code, size_t bytes, struct insn *out)
 {
 	return decode_zydis(d->state, code, bytes, out);
 }
 
-static const struct decoder decoder = { decode, &zydis };
+static bool decode(const struct decoder *d, const uint8_t *code, size_t bytes, struct insn *out)
+{
+	return (likely(bytes >= DECODE_FAST_BYTES) && decode_fast(code, out)) || decode_zydis(d->state, code, bytes, out);
+}
+
+static const struct decoder decoder = { decode, &zydis }, zydis_alone = { by_zydis, &zydis };
 
 const char *decoder_open(const struct decoder **out)
 {
@@ -32,4 +38,9 @@ const char *decoder_open(const struct decoder **out)
 	}
 	*out = &decoder;
 	return NULL;
+}
+
+const struct decoder *decoder_zydis(void)
+{
+	return &zydis_alone;
 }

@@ -179,6 +179,8 @@ static void take_memory(const ZydisDecodedInstruction *z, const ZydisDecodedOper
 		if (z->address_width == 32)
 			out->is |= INSN_PINNED;
 	}
+	if (lea || no_access(z))
+		out->size = 0;
 	if (lea) {
 		out->is |= z->mnemonic == ZYDIS_MNEMONIC_LEA ? INSN_LEA : INSN_PINNED;
 		return;
@@ -309,6 +311,10 @@ static void correct(const ZydisDecodedInstruction *z, const ZydisDecodedOperand 
 	}
 	if (repeated)
 		out->kills = 0;
+	if (z->meta.category == ZYDIS_CATEGORY_NOP || z->meta.category == ZYDIS_CATEGORY_WIDENOP) {
+		out->reads = 0;
+		out->is &= ~(uint32_t)(INSN_SP | INSN_BP);
+	}
 }
 
 bool decode_zydis(const struct zydis *zy, const uint8_t *code, size_t bytes, struct insn *out)
