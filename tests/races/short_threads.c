@@ -3,7 +3,10 @@
 
 #define MANY 3000
 
-int data, elsewhere;
+int data;
+struct __attribute__((aligned(64))) {
+	int value;
+} elsewhere;
 static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
 
 static void *add_locked(void *arg)
@@ -63,7 +66,7 @@ static void detached(void) /* EXPECT: silence in detached */
 
 static void *early(void *arg)
 {
-	elsewhere = 1; /* EXPECT: data-race in first_and_last */
+	elsewhere.value = 1; /* EXPECT: data-race in first_and_last */
 	step(0);
 	await_step(1);
 	return arg;
@@ -71,7 +74,7 @@ static void *early(void *arg)
 
 static void *late(void *arg)
 {
-	elsewhere = 2; /* EXPECT: data-race in first_and_last */
+	elsewhere.value = 2; /* EXPECT: data-race in first_and_last */
 	return arg;
 }
 
@@ -92,14 +95,14 @@ static pthread_t unjoined;
 
 static void *early_and_over(void *arg)
 {
-	elsewhere = 1; /* EXPECT: data-race in ended_long_ago */
+	elsewhere.value = 1; /* EXPECT: data-race in ended_long_ago */
 	step(0);
 	return arg;
 }
 
 static void *late_too(void *arg)
 {
-	elsewhere = 2; /* EXPECT: data-race in ended_long_ago */
+	elsewhere.value = 2; /* EXPECT: data-race in ended_long_ago */
 	return arg;
 }
 
