@@ -22,7 +22,7 @@ static const char *class_of(struct graph *g, struct section *s, const struct loc
 			  f->module && f->module->path ? f->module->path : "?", (unsigned long long)f->offset);
 }
 
-static struct graph_node *node_of(struct graph *g, struct section *s, uint64_t id, bool classes)
+struct graph_node *graph_node_of(struct graph *g, struct section *s, uint64_t id, bool classes)
 {
 	struct names *n = &g->report->names;
 	const struct lock *l = model_lock(s, id);
@@ -95,9 +95,9 @@ static void add_thread(struct graph_arc *a, const char *name)
 
 static void add_dependency(struct graph *g, struct section *s, const struct edge *e, bool classes)
 {
-	struct graph_node *to = node_of(g, s, e->lock, classes);
+	struct graph_node *to = graph_node_of(g, s, e->lock, classes);
 	for (unsigned i = 0; i < e->nr_held; i++) {
-		struct graph_node *from = node_of(g, s, e->held[i].lock, classes);
+		struct graph_node *from = graph_node_of(g, s, e->held[i].lock, classes);
 		struct graph_arc *a, key = { .ends = { from->index, to->index } };
 		HASH_FIND(hh, g->arcs, &key.ends, sizeof key.ends, a);
 		if (!a) {
@@ -135,13 +135,14 @@ void graph_build(struct graph *g, struct report *r, bool classes)
 {
 	memset(g, 0, sizeof *g);
 	g->report = r;
+	g->classes = classes;
 	for (size_t i = 0; i < r->model.nr_sections; i++) {
 		struct section *s = r->model.sections[i];
 		struct lock *l, *next;
 		if (s->foreign)
 			continue;
 		HASH_ITER (hh, s->locks, l, next) {
-			struct graph_node *x = node_of(g, s, l->id, classes);
+			struct graph_node *x = graph_node_of(g, s, l->id, classes);
 			x->contended += l->contended;
 			x->nr_locks++;
 		}
@@ -151,6 +152,7 @@ void graph_build(struct graph *g, struct report *r, bool classes)
 	for (size_t i = 0; i < r->model.nr_findings; i++)
 		if (r->model.findings[i]->section->nr_edges == 0 && !r->model.findings[i]->section->foreign)
 			add_findings(g, r->model.findings[i], classes);
+	graph_add_races(g);
 	graph_mark_cycles(g);
 }
 
@@ -159,6 +161,7 @@ void graph_free(struct graph *g)
 	HASH_CLEAR(hh, g->by_key);
 	HASH_CLEAR(hh, g->arcs);
 	free(g->nodes);
+	free(g->races);
 	mem_free(&g->mem);
 }
 

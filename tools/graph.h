@@ -37,11 +37,21 @@ struct graph_arc {
 	UT_hash_handle hh;
 };
 
+/* A location that threads accessed in no order. */
+struct graph_race {
+	const struct fold *fold;
+	const char *name;
+	unsigned index; /* races of one variable share it */
+};
+
 struct graph {
 	struct report *report;
 	struct graph_node *by_key, **nodes;
 	size_t nr_nodes, cap_nodes;
 	struct graph_arc *arcs;
+	struct graph_race *races;
+	size_t nr_races, cap_races;
+	bool classes;
 	struct mem mem;
 };
 
@@ -57,6 +67,14 @@ void graph_free(struct graph *g);
 void graph_mark_cycles(struct graph *g);
 /* The nodes that `word` names: name, address, id or a part of the name; number of them. */
 size_t graph_find(struct graph *g, const char *word, struct graph_node **found, size_t max);
+
+/* graph_race.c: boxes for the locations, tied to their threads and the locks held. */
+void graph_add_races(struct graph *g);
+void graph_put_races(struct graph *g, const struct graph_view *v, FILE *to);
+/* The node of a lock, made if need be. */
+struct graph_node *graph_node_of(struct graph *g, struct section *s, uint64_t lock, bool classes);
+/* Text inside a quoted DOT string. */
+void graph_put_text(FILE *to, const char *text);
 
 /* graph_dot.c: false when `around` names no lock. */
 bool graph_dot(struct graph *g, const struct graph_view *v, FILE *to);

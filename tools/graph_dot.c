@@ -8,7 +8,7 @@
 #include "utf8.h"
 
 /* What a quoted DOT string can hold: it is no HTML, but entities in it are resolved all the same. */
-static void put_text(FILE *to, const char *text)
+void graph_put_text(FILE *to, const char *text)
 {
 	size_t len = strlen(text);
 	for (size_t at = 0; at < len;) {
@@ -41,12 +41,12 @@ static bool several_processes(const struct graph *g)
 static void put_node(const struct graph *g, const struct graph_view *v, const struct graph_node *x, FILE *to, bool pids)
 {
 	fprintf(to, "\tn%u [label=\"", x->index);
-	put_text(to, x->name);
+	graph_put_text(to, x->name);
 	fputs("\\n", to);
-	put_text(to, x->kind);
+	graph_put_text(to, x->kind);
 	if (x->class) {
 		fputs(", ", to);
-		put_text(to, x->class);
+		graph_put_text(to, x->class);
 	}
 	if (v->classes && x->nr_locks > 1)
 		fprintf(to, "\\n%u locks", x->nr_locks);
@@ -54,7 +54,7 @@ static void put_node(const struct graph *g, const struct graph_view *v, const st
 		fprintf(to, "\\ncontended %llu", (unsigned long long)x->contended);
 	if (pids && !v->classes) {
 		fprintf(to, "\\n");
-		put_text(to, model_program(x->section));
+		graph_put_text(to, model_program(x->section));
 		fprintf(to, " %llu", (unsigned long long)x->section->pid);
 	}
 	fputs("\"", to);
@@ -72,17 +72,17 @@ static void put_arc(const struct graph *g, const struct graph_arc *a, FILE *to)
 	fprintf(to, "\tn%u -> n%u [label=\"%llu", a->ends.from, a->ends.to, (unsigned long long)a->count);
 	for (unsigned i = 0; i < a->nr_threads && i < 3; i++) {
 		fputs("\\n", to);
-		put_text(to, a->threads[i]);
+		graph_put_text(to, a->threads[i]);
 	}
 	if (a->nr_threads > 3)
 		fputs("\\n...", to);
 	if (!a->may_block)
 		fputs("\\ntimed", to);
 	fputs("\", tooltip=\"wanted at ", to);
-	put_text(to, a->place);
+	graph_put_text(to, a->place);
 	if (a->nr_gates) {
 		fputs("; always under ", to);
-		put_text(to, names_lock(n, (struct section *)a->gates_of, a->gates[0]));
+		graph_put_text(to, names_lock(n, (struct section *)a->gates_of, a->gates[0]));
 	}
 	fputs("\"", to);
 	if (a->on_cycle)
@@ -140,7 +140,7 @@ bool graph_dot(struct graph *g, const struct graph_view *v, FILE *to)
 	      "\tnode [shape=box, fontname=\"sans-serif\", fontsize=11];\n"
 	      "\tedge [fontname=\"sans-serif\", fontsize=9];\n",
 	      to);
-	if (shown == 0)
+	if (shown == 0 && g->nr_races == 0)
 		fprintf(to, "\tnote [shape=plaintext, label=\"%s\"];\n",
 			v->cycles && g->nr_nodes ? "no cycle" : "no lock was wanted while another was held");
 	for (size_t i = 0; i < g->nr_nodes; i++)
@@ -149,6 +149,7 @@ bool graph_dot(struct graph *g, const struct graph_view *v, FILE *to)
 	for (const struct graph_arc *a = g->arcs; a; a = a->hh.next)
 		if (g->nodes[a->ends.from]->shown && g->nodes[a->ends.to]->shown && (a->on_cycle || !v->cycles))
 			put_arc(g, a, to);
+	graph_put_races(g, v, to);
 	fputs("}\n", to);
 	return true;
 }

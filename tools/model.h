@@ -79,6 +79,20 @@ struct edge {
 	struct hold *held;
 };
 
+struct access {
+	uint64_t address, size; /* size 0: none */
+	bool write;
+};
+
+/* What lies at an address; what NULL: nothing was said. */
+struct place {
+	const char *what; /* "global" "heap" "stack" "tls" "unknown" */
+	uint64_t address, module, offset, start, size, stack, thread;
+	const char *text; /* names.c: what to call it; NULL not asked for yet */
+	const char *symbol, *file, *function;
+	unsigned line;
+};
+
 struct party {
 	uint64_t thread, stack;
 	const char *role;
@@ -86,6 +100,7 @@ struct party {
 	struct want wants;
 	unsigned nr_holds;
 	struct hold *holds;
+	struct access access;
 };
 
 struct section;
@@ -99,6 +114,7 @@ struct finding {
 	unsigned nr_parties, nr_locks;
 	struct party *parties;
 	uint64_t *locks;
+	struct place place;
 };
 
 struct note {

@@ -234,6 +234,34 @@ const char *names_lock(struct names *n, struct section *s, uint64_t lock)
 	return names_lock_facts(n, s, lock)->text;
 }
 
+const char *names_datum(struct names *n, const struct finding *f)
+{
+	struct place *p = (struct place *)&f->place;
+	struct module *m = p->module ? model_module(f->section, p->module) : NULL;
+	struct symbols_datum d;
+	if (p->text)
+		return p->text;
+	if (m && symbols_data(n->symbols, symbols_file(n->symbols, m), p->offset, &d)) {
+		p->text = p->symbol = mem_copy(&n->mem, d.name, strlen(d.name));
+		p->file = d.file;
+		p->line = d.line;
+		p->function = d.function;
+	} else if (m && m->path && *m->path) {
+		p->text = mem_printf(&n->mem, "%s+0x%llx", base_of(m->path), (unsigned long long)p->offset);
+	} else if (p->what && strcmp(p->what, "heap") == 0 && model_stack(f->section, p->stack)) {
+		p->text = mem_printf(&n->mem, "a block allocated at %s", names_site(n, f->section, p->stack));
+	} else if (p->what && strcmp(p->what, "heap") == 0) {
+		p->text = mem_printf(&n->mem, "a block of %llu bytes", (unsigned long long)p->size);
+	} else if (p->what && p->thread && (strcmp(p->what, "stack") == 0 || strcmp(p->what, "tls") == 0)) {
+		p->text = mem_printf(&n->mem, *p->what == 's' ? "a variable of %s" : "a thread-local variable of %s",
+				     names_thread(n, f->section, p->thread, false));
+	} else {
+		uint64_t at = p->address ? p->address : f->nr_parties ? f->parties[0].access.address : 0;
+		p->text = mem_printf(&n->mem, "memory at 0x%llx", (unsigned long long)at);
+	}
+	return p->text;
+}
+
 const char *names_sentence(struct names *n, const char *text)
 {
 	char *copy = mem_copy(&n->mem, text, strlen(text));

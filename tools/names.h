@@ -35,6 +35,9 @@ const struct lock_name *names_lock_facts(struct names *n, struct section *s, uin
 const char *names_lock(struct names *n, struct section *s, uint64_t lock);
 const char *names_lock_kind(const struct section *s, uint64_t lock); /* "mutex", "read-write lock" */
 
+/* The memory of a race: "counter", "table+0x28", "a block allocated at pool.c:31". Never NULL; fills in f->place. */
+const char *names_datum(struct names *n, const struct finding *f);
+
 /* `thread 2 "worker"`; `Thread` at the start of a sentence. */
 const char *names_thread(struct names *n, const struct section *s, uint64_t thread, bool sentence);
 

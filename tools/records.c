@@ -228,6 +228,9 @@ static struct party party_of(struct model *m, const json_t *o)
 					 .how = text(m, w, "how"),
 					 .call = text(m, w, "call") };
 	p.holds = holds_of(m, json_object_get(o, "holds"), &p.nr_holds);
+	const json_t *a = json_object_get(o, "access");
+	const char *op = json_string_value(json_object_get(a, "op"));
+	p.access = (struct access){ number(a, "address"), number(a, "size"), !op || strcmp(op, "read") != 0 };
 	if (!p.role)
 		p.role = "";
 	return p;
@@ -261,6 +264,15 @@ static const char *add_finding(struct section *s, const json_t *o)
 	for (size_t i = 0; i < json_array_size(locks); i++)
 		if (json_integer_value(json_array_get(locks, i)) > 0)
 			x->locks[x->nr_locks++] = (uint64_t)json_integer_value(json_array_get(locks, i));
+	const json_t *p = json_object_get(o, "place");
+	x->place = (struct place){ .what = text(m, p, "what"),
+				   .address = number(p, "address"),
+				   .module = number(p, "module"),
+				   .offset = number(p, "offset"),
+				   .start = number(p, "start"),
+				   .size = number(p, "size"),
+				   .stack = number(p, "stack"),
+				   .thread = number(p, "thread") };
 	*MEM_PUSH(m->findings, m->nr_findings, m->cap_findings) = x;
 	return NULL;
 }

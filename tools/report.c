@@ -35,8 +35,10 @@ static struct fold *fold_of(struct report *r, const struct finding *x)
 	struct fold *f;
 	struct mem *m = &r->model.mem;
 	/* Without a fingerprint nothing is known to be the same. */
-	const char *key = x->fingerprint ? mem_printf(m, "%s %s", x->kind_slug, x->fingerprint)
-					 : mem_printf(m, "%s #%zu", x->kind_slug, r->next);
+	const char *key = x->kind == KIND_DATA_RACE ? report_race_key(r, x) : NULL;
+	if (!key)
+		key = x->fingerprint ? mem_printf(m, "%s %s", x->kind_slug, x->fingerprint)
+				     : mem_printf(m, "%s #%zu", x->kind_slug, r->next);
 	HASH_FIND_STR(r->folds, key, f);
 	if (!f) {
 		f = mem_alloc(sizeof *f);

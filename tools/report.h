@@ -65,6 +65,12 @@ void report_text_scenario(struct report *r, const struct finding *f);
 /* In a ring each party wants what the next one holds. */
 bool report_is_ring(const struct finding *f);
 const struct hold *report_ring_hold(const struct finding *f, unsigned party);
+/* report_race.c */
+void report_race_story(struct report *r, const struct finding *f);
+void report_race_party(struct report *r, const struct finding *f, const struct party *p);
+void report_race_place(struct report *r, const struct finding *f);
+/* What makes two of them one to a reader; NULL: only the fingerprint does. */
+const char *report_race_key(struct report *r, const struct finding *f);
 /* report_frames.c */
 void report_text_stack(struct report *r, const struct trace *t, unsigned indent);
 void report_meet(struct report *r, const struct finding *f);

@@ -119,6 +119,33 @@ static json_t *party(struct report *r, struct section *s, const struct party *p)
 	for (unsigned h = 0; h < p->nr_holds; h++)
 		json_array_append_new(holds, hold(r, s, &p->holds[h]));
 	set(o, "holds", holds);
+	if (p->access.size) {
+		json_t *a = json_object();
+		set(a, "op", json_string(p->access.write ? "write" : "read"));
+		set(a, "size", num(p->access.size));
+		set(a, "address", hex(p->access.address));
+		set(o, "access", a);
+	}
+	return o;
+}
+
+static json_t *place(struct report *r, const struct finding *f)
+{
+	const struct place *p = &f->place;
+	json_t *o = json_object();
+	set(o, "what", str(p->what));
+	set(o, "name", str(names_datum(&r->names, f)));
+	set(o, "address", hex(p->address));
+	set(o, "symbol", str(p->symbol));
+	set(o, "file", str(p->file));
+	set(o, "line", p->line ? num(p->line) : json_null());
+	if (p->start) {
+		set(o, "start", hex(p->start));
+		set(o, "size", num(p->size));
+		set(o, "stack", stack(r, f->section, p->stack));
+	}
+	if (p->thread)
+		set(o, "thread", num(p->thread));
 	return o;
 }
 
@@ -174,6 +201,8 @@ json_t *report_json_finding(struct report *r, const struct fold *fold)
 	for (unsigned i = 0; i < f->nr_locks; i++)
 		json_array_append_new(locks, lock(r, s, f->locks[i]));
 	set(o, "locks", locks);
+	if (f->place.what)
+		set(o, "place", place(r, f));
 	set(o, "suppression", str(suppressions_line(&r->names, f)));
 	if (fold->rule) {
 		json_t *rule = json_object();

@@ -87,6 +87,8 @@ static const char *consequence(const struct finding *f)
 			     : "Nothing inside can wake them.";
 	case KIND_DEAD_OWNER:
 		return "Nobody is left to release it.";
+	case KIND_DATA_RACE:
+		return "What is read or left there is a matter of luck.";
 	default:
 		return NULL;
 	}
@@ -165,6 +167,10 @@ static void story_party(struct report *r, const struct finding *f, const struct 
 
 static void story(struct report *r, const struct finding *f)
 {
+	if (f->kind == KIND_DATA_RACE && f->nr_parties) {
+		report_race_story(r, f);
+		return;
+	}
 	if (report_is_ring(f) && (f->nr_parties > 1 || report_ring_hold(f, 0))) {
 		story_ring(r, f);
 		return;
@@ -214,6 +220,8 @@ static void detail_party(struct report *r, const struct finding *f, const struct
 	const struct want *w = &p->wants;
 	if (!same_thread)
 		detail_thread(r, f, p->thread);
+	if (p->access.size)
+		report_race_party(r, f, p);
 	if (p->wants_any) {
 		const char *verb = f->kind == KIND_LOCK_ORDER ? "wanted" : "waits for";
 		out_put(o, OUT_PLAIN, "  %s ", verb);
@@ -229,6 +237,7 @@ static void detail_party(struct report *r, const struct finding *f, const struct
 	for (unsigned h = 0; h < p->nr_holds; h++) {
 		out_put(o, OUT_PLAIN, "  %s ",
 			f->kind == KIND_LOCK_ORDER      ? "had locked"
+			: strcmp(p->role, "earlier") == 0 ? "held"
 			: strcmp(p->role, "other") == 0 ? onlooker(f)
 							: "holds");
 		out_put(o, OUT_LOCK, "%s", lock(r, f, p->holds[h].lock));
@@ -236,10 +245,10 @@ static void detail_party(struct report *r, const struct finding *f, const struct
 			strcmp(onlooker(f), "waits on") == 0 ? "waiting here" : "taken here");
 		report_text_stack(r, trace_get(&r->symbols, f->section, p->holds[h].stack), 4);
 	}
-	if (p->stack && f->kind != KIND_THREAD_LEAK) {
+	if (p->stack && f->kind != KIND_THREAD_LEAK && !p->access.size) {
 		out_put(o, OUT_PLAIN, "  %s%s:\n", f->call ? "called " : "was here", f->call ? f->call : "");
 		report_text_stack(r, trace_get(&r->symbols, f->section, p->stack), 4);
-	} else if (p->stack && !r->verbose) {
+	} else if (p->stack && !r->verbose && f->kind == KIND_THREAD_LEAK) {
 		out_put(o, OUT_PLAIN, "  created here:\n");
 		report_text_stack(r, trace_get(&r->symbols, f->section, p->stack), 4);
 	}
@@ -336,6 +345,7 @@ void report_text_finding(struct report *r, const struct fold *fold)
 	if (nr < f->nr_parties)
 		out_put(o, OUT_PLAIN, "\n... and %u more threads (all of them with --verbose, or in --format=json)\n",
 			f->nr_parties - nr);
+	report_race_place(r, f);
 	detail_locks(r, f);
 	out_put(o, OUT_PLAIN, "\n");
 }

@@ -47,6 +47,11 @@ static struct facts facts_of(struct names *n, const struct finding *f)
 	}
 	for (unsigned i = 0; i < f->nr_locks; i++)
 		add_lock(&x, n, f->section, f->locks[i]);
+	if (f->place.what) {
+		const char *name = names_datum(n, f);
+		*MEM_PUSH(x.words, x.nr_words, x.cap_words) = name;
+		add_trace(&x, n, f->section, f->place.stack);
+	}
 	if (f->fingerprint)
 		*MEM_PUSH(x.words, x.nr_words, x.cap_words) = f->fingerprint;
 	return x;

@@ -1,0 +1,116 @@
+/* report_race.c - Data races as text: two accesses, what lies there, and what kept them apart: nothing. */
+#include "report.h"
+
+#include <string.h>
+
+static const char *thread(struct report *r, const struct finding *f, uint64_t id)
+{
+	return id ? names_thread(&r->names, f->section, id, false) : "a thread";
+}
+
+static bool common_lock(const struct finding *f)
+{
+	const struct party *a = &f->parties[0], *b = &f->parties[1];
+	for (unsigned i = 0; i < a->nr_holds; i++)
+		for (unsigned k = 0; k < b->nr_holds; k++)
+			if (a->holds[i].lock == b->holds[k].lock)
+				return true;
+	return false;
+}
+
+static void put_locks(struct report *r, const struct finding *f, const struct party *p)
+{
+	struct out *o = &r->out;
+	if (!p->nr_holds)
+		out_put(o, OUT_PLAIN, ", holding no lock");
+	for (unsigned h = 0; h < p->nr_holds; h++) {
+		out_put(o, OUT_PLAIN, h == 0 ? ", holding " : h + 1 < p->nr_holds ? ", " : " and ");
+		out_put(o, OUT_LOCK, "%s", names_lock(&r->names, f->section, p->holds[h].lock));
+		const struct lock *l = model_lock(f->section, p->holds[h].lock);
+		if (l && l->kind == LOCK_RWLOCK && strcmp(p->holds[h].mode, "read") == 0)
+			out_put(o, OUT_PLAIN, " (to read)");
+	}
+}
+
+void report_race_story(struct report *r, const struct finding *f)
+{
+	struct out *o = &r->out;
+	for (unsigned i = 0; i < f->nr_parties; i++) {
+		const struct party *p = &f->parties[i];
+		bool earlier = strcmp(p->role, "earlier") == 0;
+		out_put(o, OUT_PLAIN, "  ");
+		out_put(o, OUT_BOLD, "%s", names_thread(&r->names, f->section, p->thread, true));
+		out_put(o, OUT_PLAIN, " %s ", p->access.write ? earlier ? "had written" : "writes" : earlier ? "had read" : "reads");
+		if (i == 0 || !f->place.text)
+			out_put(o, OUT_LOCK, "%s", names_datum(&r->names, f));
+		else
+			out_put(o, OUT_PLAIN, "it");
+		if (model_stack(f->section, p->stack))
+			out_put(o, OUT_PLACE, " (%s)", names_site(&r->names, f->section, p->stack));
+		put_locks(r, f, p);
+		out_put(o, OUT_PLAIN, ".\n");
+	}
+	if (f->nr_parties == 2 && (f->parties[0].nr_holds || f->parties[1].nr_holds))
+		out_put(o, OUT_PLAIN, common_lock(f) ? "  Both hold a lock, but not both of them alone.\n"
+						      : "  They hold no lock in common.\n");
+}
+
+void report_race_party(struct report *r, const struct finding *f, const struct party *p)
+{
+	struct out *o = &r->out;
+	(void)f;
+	bool earlier = strcmp(p->role, "earlier") == 0;
+	out_put(o, OUT_PLAIN, "  %s %llu byte%s at 0x%llx%s here:\n",
+		p->access.write ? earlier ? "wrote" : "writes" : earlier ? "had read" : "reads", (unsigned long long)p->access.size,
+		p->access.size == 1 ? "" : "s", (unsigned long long)p->access.address, earlier ? ", before that," : "");
+	report_text_stack(r, trace_get(&r->symbols, f->section, p->stack), 4);
+}
+
+void report_race_place(struct report *r, const struct finding *f)
+{
+	struct out *o = &r->out;
+	const struct place *p = &f->place;
+	if (!p->what)
+		return;
+	out_put(o, OUT_BOLD, "\nMemory\n");
+	out_put(o, OUT_PLAIN, "  ");
+	out_put(o, OUT_LOCK, "%s", names_datum(&r->names, f));
+	out_put(o, OUT_PLAIN, ": ");
+	if (strcmp(p->what, "heap") == 0) {
+		uint64_t at = p->address - p->start;
+		out_put(o, OUT_PLAIN, "byte %llu of a block of %llu byte%s at 0x%llx, allocated by %s%s\n", (unsigned long long)at,
+			(unsigned long long)p->size, p->size == 1 ? "" : "s", (unsigned long long)p->start, thread(r, f, p->thread),
+			model_stack(f->section, p->stack) ? " here:" : "");
+		if (model_stack(f->section, p->stack))
+			report_text_stack(r, trace_get(&r->symbols, f->section, p->stack), 4);
+		return;
+	}
+	if (strcmp(p->what, "stack") == 0)
+		out_put(o, OUT_PLAIN, "on its stack, at 0x%llx\n", (unsigned long long)p->address);
+	else if (strcmp(p->what, "tls") == 0)
+		out_put(o, OUT_PLAIN, "at 0x%llx\n", (unsigned long long)p->address);
+	else if (strcmp(p->what, "global") == 0)
+		out_put(o, OUT_PLAIN, "global, at 0x%llx", (unsigned long long)p->address);
+	else
+		out_put(o, OUT_PLAIN, "neither a variable nor a block that was seen being allocated\n");
+	if (strcmp(p->what, "global") == 0) {
+		if (p->file && p->line)
+			out_put(o, OUT_PLACE, ", declared at %s:%u", names_file(&r->names, p->file), p->line);
+		if (p->function)
+			out_put(o, OUT_PLAIN, " in %s", p->function);
+		out_put(o, OUT_PLAIN, "\n");
+	}
+}
+
+const char *report_race_key(struct report *r, const struct finding *f)
+{
+	/* The same two lines and the same variable: a read and then a write of one statement is one race, not two. */
+	if (f->nr_parties != 2 || !trace_site(trace_get(&r->symbols, f->section, f->parties[0].stack)) ||
+	    !trace_site(trace_get(&r->symbols, f->section, f->parties[1].stack)))
+		return NULL;
+	const char *a = names_site(&r->names, f->section, f->parties[0].stack),
+		   *b = names_site(&r->names, f->section, f->parties[1].stack);
+	bool swap = strcmp(a, b) > 0;
+	const char *where = f->place.what && strcmp(f->place.what, "global") == 0 ? names_datum(&r->names, f) : "";
+	return mem_printf(&r->model.mem, "%s %s %s %s", f->kind_slug, swap ? b : a, swap ? a : b, where);
+}
