@@ -43,8 +43,13 @@ static void *same_phase(void *arg)
 	int me = (int)(long)arg;
 
 	pthread_barrier_wait(&b);
-	if (me == 1)
+	/* Number 1 has left the first barrier for sure when number 0 writes and goes on to the second one. */
+	if (me == 1) {
+		step(1);
 		await_step(0);
+	}
+	if (me == 0)
+		await_step(1);
 	if (me <= 1)
 		sum++; /* EXPECT: data-race in within_a_phase */
 	if (me == 0)

@@ -67,7 +67,11 @@ static void *forgotten(void *arg)
 	int me = (int)(long)arg;
 
 	wait_for_all();
+	/* Number 1 has left the first barrier for sure when number 0 writes and goes on to the second one. */
+	if (me == 1)
+		step(1);
 	if (me == 0) {
+		await_step(1);
 		sum = 1; /* EXPECT: data-race in barrier_forgotten */
 		step(0);
 	}

@@ -53,6 +53,22 @@ static void guarded(void) /* EXPECT: silence in guarded */
 	pthread_mutex_unlock(&m);
 }
 
+/* What was there before the timer was set is there for its thread. */
+static void notify_look(union sigval v)
+{
+	LOOK(data);
+	LOOK(v.sival_int);
+	sem_post(&s);
+}
+
+static void set_up_before(void) /* EXPECT: silence in set_up_before */
+{
+	MUST(sem_init(&s, 0, 0) == 0);
+	data = 1;
+	set(notify_look, 0);
+	MUST(sem_wait(&s) == 0);
+}
+
 static void racing(void)
 {
 	set(notify_bare, 0);
@@ -60,4 +76,4 @@ static void racing(void)
 	data = 5; /* EXPECT: data-race in racing */
 }
 
-CASES(CASE(guarded), CASE(racing))
+CASES(CASE(guarded), CASE(set_up_before), CASE(racing))
