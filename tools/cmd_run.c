@@ -130,13 +130,13 @@ static void make_environment(struct run *x)
 		n++;
 	if (!run_options_for_target(&x->options.o, x->pattern, options, sizeof options))
 		trouble(STATUS_TROUBLE, "the options are too long together");
-	x->mark = mem_printf(m, "SNARL_RUN_ID=%d.%ld", (int)getpid(), ms_now());
+	x->mark = mem_printf(m, ENV_RUN_ID "=%d.%ld", (int)getpid(), ms_now());
 	x->target.env = mem_take(m, (n + 5) * sizeof *x->target.env);
 	for (size_t i = 0; i < n; i++)
 		if (strncmp(environ[i], "LD_PRELOAD=", 11) != 0 &&
 		    strncmp(environ[i], ENV_OPTIONS "=", sizeof ENV_OPTIONS) != 0 &&
 		    strncmp(environ[i], ENV_RUN "=", sizeof ENV_RUN) != 0 &&
-		    strncmp(environ[i], "SNARL_RUN_ID=", 13) != 0)
+		    strncmp(environ[i], ENV_RUN_ID "=", sizeof ENV_RUN_ID) != 0)
 			x->target.env[kept++] = environ[i];
 	x->target.env[kept++] =
 	    mem_printf(m, "LD_PRELOAD=%s%s%s", x->library, preload && *preload ? ":" : "", preload ? preload : "");

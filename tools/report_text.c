@@ -117,7 +117,7 @@ static void story_ring(struct report *r, const struct finding *f)
 		out_put(&r->out, OUT_PLAIN, "  ... and so on: %u threads in a ring.\n", f->nr_parties);
 }
 
-/* What an onlooker has to do with it: the runtime records a waiter's stack where a holder's would be. */
+/* What an onlooker has to do with it: older runtimes recorded a waiter's stack where a holder's would be. */
 static const char *onlooker(const struct finding *f)
 {
 	if (f->kind == KIND_DESTROY_WAITED ||

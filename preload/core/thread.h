@@ -37,6 +37,7 @@ struct wait {
 	uint8_t key;          /* mode | how */
 	bool timed;           /* ends by itself */
 	bool reported;        /* this wait is part of a finding already */
+	_Atomic bool looking; /* between publishing and the blocking call, inside snarl */
 	uint32_t lock;        /* object id; WAIT_JOIN: 0 */
 	uint32_t target;      /* WAIT_JOIN: thread id */
 	uint32_t mutex;       /* WAIT_COND: object id of its mutex */
@@ -44,7 +45,8 @@ struct wait {
 	uint32_t stack;
 	uint32_t wakes; /* of the object, when the wait began */
 	const char *call;
-	uint64_t since_ns;
+	_Atomic uint64_t beat_ns; /* when it last showed that it goes on, where it waits in slices or spins */
+	uint64_t looked_ns;       /* its last look around */
 };
 
 struct order_entry;

@@ -13,6 +13,14 @@ void misuse_found(struct thread *t, const struct misuse *m, struct site site)
 		{ .thread = t->id, .role = "actor", .stack = stack, .call = m->call },
 		{ .thread = m->other, .role = "other", .holds = &other_hold, .nr_holds = m->other_stack != 0 },
 	};
+	if (m->other_wait)
+		parts[1] = (struct finding_thread){ .thread = m->other,
+						    .role = "other",
+						    .wants = true,
+						    .want_lock = m->lock,
+						    .want_key = m->other_wait->key,
+						    .want_stack = m->other_wait->stack,
+						    .call = m->other_wait->call };
 	struct finding f = {
 		.kind = m->kind,
 		.grade = m->grade,
@@ -33,22 +41,34 @@ void misuse_found(struct thread *t, const struct misuse *m, struct site site)
 struct waiter_of {
 	uint32_t lock;
 	struct thread *found;
+	struct wait wait;
+	uint32_t seq;
 };
 
 static bool waits_on(struct thread *u, void *arg)
 {
 	struct waiter_of *w = arg;
-	if (u->wait.seq & 1 && u->wait.lock == w->lock)
+	uint32_t seq = atomic_load(&u->wait.seq);
+	if (seq & 1 && u->wait.lock == w->lock) {
+		w->wait = u->wait;
+		w->seq = seq;
 		w->found = u;
+	}
 	return !w->found;
 }
 
-static struct thread *waiter_of(uint32_t lock)
+/* Its wait is copied to *wait, and not one that it has left by a jump. */
+static struct thread *waiter_of(uint32_t lock, struct wait *wait)
 {
 	struct waiter_of w = { .lock = lock };
 	if (atomic_load(&object_by_id(lock)->waiters))
 		thread_each(waits_on, &w);
-	return w.found;
+	if (!w.found)
+		return NULL;
+	*wait = w.wait;
+	if (waitfor_blind)
+		return atomic_load(&w.found->wait.seq) == w.seq ? w.found : NULL;
+	return waitfor_lives(w.found, &w.wait, w.seq, 20000000) ? w.found : NULL;
 }
 
 /* Who holds it, by our records; a mutex must agree, because somebody else may have unlocked it. */
@@ -67,6 +87,7 @@ void object_init_called(struct thread *t, uintptr_t addr, enum object_family fam
 {
 	uint32_t old = object_at(addr), stack;
 	struct held *mine = old ? lock_held(t, addr) : NULL;
+	struct wait wait;
 	gate_shut();
 	if (old && old >> OBJECT_FAMILY_SHIFT == FAMILY_SEM)
 		semlock_gone(old);
@@ -75,7 +96,7 @@ void object_init_called(struct thread *t, uintptr_t addr, enum object_family fam
 		mine->count = 1;
 		lock_gone_slow(t, addr);
 	}
-	if (old && family == FAMILY_BARRIER && old >> OBJECT_FAMILY_SHIFT == FAMILY_BARRIER && !waiter_of(old) &&
+	if (old && family == FAMILY_BARRIER && old >> OBJECT_FAMILY_SHIFT == FAMILY_BARRIER && !waiter_of(old, &wait) &&
 	    object_by_id(old)->init_seen && object_by_id(old)->place == PLACE_STATIC)
 		/* Only where no allocator of the program's own can have handed the memory out anew. */
 		misuse_found(t, &(struct misuse){ .kind = KIND_BARRIER_MISUSE, .grade = -1, .call = call, .lock = old,
@@ -83,7 +104,7 @@ void object_init_called(struct thread *t, uintptr_t addr, enum object_family fam
 			     site);
 	else if (old) {
 		struct thread *holder = old >> OBJECT_FAMILY_SHIFT == (uint32_t)family && family != FAMILY_SEM ? holder_of(old, addr, &stack) : NULL;
-		struct thread *waiter = holder ? NULL : waiter_of(old);
+		struct thread *waiter = holder ? NULL : waiter_of(old, &wait);
 		if (holder)
 			misuse_found(t, &(struct misuse){ .kind = KIND_REINIT_LIVE, .grade = -1, .call = call, .lock = old,
 							  .other = holder->id, .other_stack = stack,
@@ -91,7 +112,7 @@ void object_init_called(struct thread *t, uintptr_t addr, enum object_family fam
 				     site);
 		else if (waiter)
 			misuse_found(t, &(struct misuse){ .kind = KIND_REINIT_LIVE, .grade = -1, .call = call, .lock = old,
-							  .other = waiter->id, .other_stack = waiter->wait.stack,
+							  .other = waiter->id, .other_wait = &wait,
 							  .message = "it is initialised again while a thread waits on it" },
 				     site);
 	}
@@ -104,7 +125,8 @@ void object_destroy_called(struct thread *t, uintptr_t addr, enum object_family 
 	if (!id)
 		id = object_here(t, addr, family, site, false);
 	gate_shut();
-	struct thread *waiter = waiter_of(id), *holder = NULL;
+	struct wait wait;
+	struct thread *waiter = waiter_of(id, &wait), *holder = NULL;
 	bool lockable = family == FAMILY_MUTEX || family == FAMILY_RWLOCK || family == FAMILY_SPIN;
 	if (lockable)
 		holder = holder_of(id, addr, &stack);
@@ -113,9 +135,9 @@ void object_destroy_called(struct thread *t, uintptr_t addr, enum object_family 
 						  .other = holder->id, .other_stack = stack,
 						  .message = "it is destroyed while it is held" },
 			     site);
-	else if (waiter && (lockable || object_by_id(id)->wakes == waiter->wait.wakes))
+	else if (waiter && (lockable || object_by_id(id)->wakes == wait.wakes))
 		misuse_found(t, &(struct misuse){ .kind = KIND_DESTROY_WAITED, .grade = -1, .call = call, .lock = id,
-						  .other = waiter->id, .other_stack = waiter->wait.stack,
+						  .other = waiter->id, .other_wait = &wait,
 						  .message = "it is destroyed while a thread waits on it" },
 			     site);
 	semlock_gone(id);

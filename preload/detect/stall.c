@@ -21,42 +21,10 @@
 _Atomic uint32_t waitfor_nr_asleep;
 _Atomic uint32_t waitfor_outside;
 
-static _Atomic bool proc_unreadable;
-
 void outside_seen(enum outside what)
 {
 	if (!(atomic_load_explicit(&waitfor_outside, memory_order_relaxed) & what))
 		atomic_fetch_or(&waitfor_outside, what);
-}
-
-bool waitfor_in_futex(int tid, uintptr_t *addr)
-{
-	char path[64], text[256];
-	struct fmt f = fmt_on(path, sizeof path - 1);
-	fmt_str(&f, "/proc/self/task/");
-	fmt_u64(&f, (uint64_t)tid);
-	fmt_str(&f, "/syscall");
-	long n = sys_read_file(fmt_end(&f), text, sizeof text);
-	if (n <= 0) {
-		if (n == -EACCES || n == -EPERM || n == -ENOENT)
-			proc_unreadable = true;
-		return false;
-	}
-	/* "202 0xADDRESS 0xOPERATION …" while in futex(2); "running" otherwise. One that wakes others is in futex(2), too. */
-	uint64_t word[2] = { 0, 0 };
-	const char *c = text;
-	if (strncmp(text, "202 0x", 6) != 0)
-		return false;
-	for (unsigned i = 0; i < 2; i++) {
-		c = strstr(c, " 0x");
-		if (!c)
-			return false;
-		for (c += 3; *c && *c != ' '; c++)
-			word[i] = word[i] << 4 | (uint64_t)(*c <= '9' ? *c - '0' : *c - 'a' + 10);
-	}
-	*addr = word[0];
-	unsigned operation = word[1] & FUTEX_CMD_MASK;
-	return operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET || operation == FUTEX_LOCK_PI || operation == FUTEX_LOCK_PI2;
 }
 
 struct sleepers {
@@ -131,10 +99,7 @@ static bool collect(struct thread *u, void *arg)
 static bool sleeps(struct thread *u, bool woken)
 {
 	const struct wait *w = &u->wait;
-	uintptr_t addr;
-	return waitfor_in_futex(u->tid, &addr) &&
-	       (!w->lock || !woken ||
-		(addr >= w->addr && addr < w->addr + eyes.bytes((enum object_family)(w->lock >> OBJECT_FAMILY_SHIFT))));
+	return waitfor_sleeps_in(u->tid, w) && (w->kind != WAIT_COND || !woken || !waitfor_sleeps_on_mutex(u->tid, w));
 }
 
 enum verdict { AWAKE, ON_ITS_WAY, ASLEEP };
@@ -324,7 +289,7 @@ static bool ring_among(const struct sleepers *s, enum ring_trust trust)
 bool waitfor_stall(struct thread *t, bool patient)
 {
 	uint32_t live = thread_live();
-	if (!live || (t && t->wait.timed) || atomic_load(&waitfor_nr_asleep) < live || proc_unreadable)
+	if (!live || (t && t->wait.timed) || atomic_load(&waitfor_nr_asleep) < live || waitfor_blind)
 		return false;
 	struct sleepers s = { .self = t, .patient = patient, .all = true, .room = live };
 	s.t = arena_malloc(live * sizeof *s.t);
@@ -341,7 +306,7 @@ bool waitfor_stall(struct thread *t, bool patient)
 			;
 		else if (stalled)
 			report(&s, has_outside(&s, true));
-		else if (proc_unreadable)
+		else if (waitfor_blind)
 			emit_note("/proc/self/task/*/syscall cannot be read: whether everything is asleep (stall) is not checked");
 	}
 	arena_free(s.t);

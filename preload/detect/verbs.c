@@ -285,6 +285,8 @@ void wait_publish(struct thread *t, const struct waiting *w)
 	mine->key = (uint8_t)w->key;
 	mine->timed = w->timed;
 	mine->reported = false;
+	mine->looked_ns = 0;
+	atomic_store_explicit(&mine->looking, true, memory_order_relaxed);
 	mine->lock = w->lock;
 	mine->target = w->target;
 	mine->mutex = w->mutex;
@@ -309,24 +311,32 @@ void wait_look(struct thread *t)
 	if (t->wait.nested)
 		return;
 	gate_shut();
-	if (t->wait.kind != WAIT_COND && t->wait.kind != WAIT_BARRIER)
-		if (waitfor_ring(t, false, RING_PROVEN) || waitfor_dead_owner(t)) {
-			gate_open();
-			return;
-		}
-	waitfor_stall(t, false);
+	bool found = t->wait.kind != WAIT_COND && t->wait.kind != WAIT_BARRIER &&
+		     (waitfor_ring(t, false, RING_PROVEN) || waitfor_dead_owner(t));
+	wait_seen(t);
+	if (!found)
+		waitfor_stall(t, false);
 	gate_open();
 }
 
 void wait_look_again(struct thread *t)
 {
+	wait_beat(t);
 	if (t->wait.reported || t->wait.nested)
 		return;
 	gate_shut();
-	if (!waitfor_ring(t, true, RING_PROVEN) && !waitfor_dead_owner(t))
+	atomic_store(&t->wait.looking, true);
+	bool found = waitfor_ring(t, true, RING_PROVEN) || waitfor_dead_owner(t);
+	wait_seen(t);
+	t->wait.looked_ns = sys_clock_ns();
+	if (!found)
 		waitfor_stall(t, true);
 	gate_open();
 }
+
+void wait_seen(struct thread *t) { atomic_store(&t->wait.looking, false); }
+
+void wait_beat(struct thread *t) { atomic_store_explicit(&t->wait.beat_ns, sys_clock_ns(), memory_order_relaxed); }
 
 void wait_begin(struct thread *t, const struct waiting *w)
 {
@@ -395,7 +405,7 @@ void cond_wait_begin(struct thread *t, uintptr_t cond, uintptr_t mutex, bool tim
 	} else {
 		p->was_held = false; /* stays as it is */
 	}
-	wait_begin(t, &(struct waiting){ .kind = WAIT_COND, .family = FAMILY_COND, .timed = timed, .lock = p->cond, .addr = cond,
+	wait_begin(t, &(struct waiting){ .kind = WAIT_COND, .timed = timed, .lock = p->cond, .addr = cond,
 					 .mutex = m, .mutex_addr = mutex, .stack = stack, .call = call });
 }
 

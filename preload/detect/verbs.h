@@ -211,7 +211,6 @@ uint32_t object_here(struct thread *t, uintptr_t addr, enum object_family family
 
 struct waiting {
 	enum wait_kind kind;
-	enum object_family family;
 	unsigned key;
 	bool timed;
 	uint32_t lock, target, mutex, stack;
@@ -224,6 +223,10 @@ void wait_begin(struct thread *t, const struct waiting *w);
 /* Publishes only; wait_look looks. Between them the caller tries once more. */
 void wait_publish(struct thread *t, const struct waiting *w);
 void wait_look(struct thread *t);
+/* Published, and about to block without a look. */
+void wait_seen(struct thread *t);
+/* It still spins. */
+void wait_beat(struct thread *t);
 /* It has waited for a while: look again, and at what no hook could see. */
 void wait_look_again(struct thread *t);
 void wait_end(struct thread *t);
@@ -278,7 +281,8 @@ struct misuse {
 	const char *error;   /* name of the errno value returned, NULL none */
 	uint32_t lock, lock2;
 	uint32_t other;       /* thread id */
-	uint32_t other_stack;
+	uint32_t other_stack;          /* where it took what it holds */
+	const struct wait *other_wait; /* or what it waits in */
 	uint32_t stack;       /* 0: taken from site */
 };
 void misuse_found(struct thread *t, const struct misuse *m, struct site site);

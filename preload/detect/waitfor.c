@@ -169,6 +169,16 @@ static bool stands(struct link *l, unsigned nr)
 	return true;
 }
 
+/* None of them has left its wait by a jump. A look of one that gives up after a time must not make it late. */
+static bool all_live(const struct link *l, unsigned nr)
+{
+	uint64_t patience_ns = tls.thread && tls.thread->wait.timed ? 5000000 : 200000000;
+	for (unsigned i = 0; i < nr; i++)
+		if (!waitfor_lives(l[i].t, &l[i].wait, l[i].seq, patience_ns))
+			return false;
+	return true;
+}
+
 static bool ring_timed(const struct link *l, unsigned nr)
 {
 	for (unsigned i = 0; i < nr; i++)
@@ -268,7 +278,8 @@ bool waitfor_ring(struct thread *t, bool patient, enum ring_trust trust)
 				break;
 			for (uint32_t i = 0; i < depth; i++)
 				ring[i] = path[i].link;
-			if (still_so(ring, depth) && (trust == RING_ANY || ring_timed(ring, depth) || stands(ring, depth))) {
+			if (still_so(ring, depth) && all_live(ring, depth) && still_so(ring, depth) &&
+			    (trust == RING_ANY || ring_timed(ring, depth) || stands(ring, depth))) {
 				found = true;
 				report_ring(ring, depth);
 			}
@@ -367,6 +378,9 @@ void waitfor_orphan(struct thread *owner, const struct held *h)
 {
 	struct orphan o = { .owner = owner, .held = h };
 	thread_each(waits_for_orphan, &o);
-	for (unsigned i = 0; i < o.nr; i++)
-		report_orphan(o.waiter[i], owner->id, h->stack, false);
+	for (unsigned i = 0; i < o.nr; i++) {
+		struct link l;
+		if (snapshot(o.waiter[i], &l) && (waitfor_blind || waitfor_lives(l.t, &l.wait, l.seq, 20000000)))
+			report_orphan(o.waiter[i], owner->id, h->stack, false);
+	}
 }

@@ -37,6 +37,16 @@ bool waitfor_owns(struct thread *u, uint32_t lock, uintptr_t addr, uint32_t *sta
 /* Is the thread asleep in a futex call? addr gets its address. False: running, elsewhere, or /proc cannot tell. */
 bool waitfor_in_futex(int tid, uintptr_t *addr);
 
+/* Is it asleep in this wait of its own, or (a condition wait) on its way out of it? */
+bool waitfor_sleeps_in(int tid, const struct wait *w);
+bool waitfor_sleeps_on_mutex(int tid, const struct wait *w);
+
+/* Is u still in this wait, number seq, and not left it by a jump? Waits up to patience_ns for it to lie down. */
+bool waitfor_lives(struct thread *u, const struct wait *w, uint32_t seq, uint64_t patience_ns);
+
+/* /proc does not tell who sleeps. */
+extern _Atomic bool waitfor_blind;
+
 /* Untimed sleepers. */
 extern _Atomic uint32_t waitfor_nr_asleep;
 extern _Atomic uint32_t waitfor_outside; /* enum outside */

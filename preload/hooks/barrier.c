@@ -47,7 +47,7 @@ INTERPOSE(int, pthread_barrier_wait, (pthread_barrier_t *b))
 	struct site site = SITE();
 	uint32_t id = object_here(t, (uintptr_t)b, FAMILY_BARRIER, site, false);
 	struct object *o = object_by_id(id);
-	wait_begin(t, &(struct waiting){ .kind = WAIT_BARRIER, .family = FAMILY_BARRIER, .lock = id, .addr = (uintptr_t)b,
+	wait_begin(t, &(struct waiting){ .kind = WAIT_BARRIER, .lock = id, .addr = (uintptr_t)b,
 					 .stack = site_stack(t, site), .call = "pthread_barrier_wait" });
 	int r = REAL(pthread_barrier_wait)(b);
 	/* Through the record: another thread may have destroyed the barrier by now. */

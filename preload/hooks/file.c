@@ -14,7 +14,7 @@ static void over(struct thread **t)
 
 static COLD void lock_slow(struct thread *t, FILE *f, struct taking k)
 {
-	wait_begin(t, &(struct waiting){ .kind = WAIT_LOCK, .family = FAMILY_FILE, .lock = k.lock, .addr = (uintptr_t)f, .stack = k.stack,
+	wait_begin(t, &(struct waiting){ .kind = WAIT_LOCK, .lock = k.lock, .addr = (uintptr_t)f, .stack = k.stack,
 					 .call = "flockfile" });
 	struct thread *waiting __attribute__((cleanup(over), unused)) = t;
 	real_flockfile(f);

@@ -53,8 +53,10 @@ struct thread *hook_thread_slow(void)
 	struct thread *t = tls.thread;
 	uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
 	if (tls.inside >= GATE_IN && t && sp > tls.inside_sp && tls.inside_sp >= t->stacks.lo && sp < t->stacks.hi && !spin_inside() &&
-	    !on_alternate_stack())
+	    !on_alternate_stack()) {
 		tls.inside &= GATE_NEW | GATE_DEAD; /* the frame that shut it was left by longjmp */
+		wait_seen(t);
+	}
 	if (tls.inside >= GATE_IN || tls.inside & GATE_DEAD)
 		return NULL;
 	if (tls.inside & GATE_NEW)

@@ -67,7 +67,7 @@ static COLD int take_slow(pthread_mutex_t *m, const struct limit *limit, struct 
 	unsigned key = limit ? ORDER_TIMED : ORDER_BLOCK;
 	struct taking k = lock_refused_slow(t, (uintptr_t)m);
 	if (r == EBUSY) {
-		wait_publish(t, &(struct waiting){ .kind = WAIT_LOCK, .family = FAMILY_MUTEX, .key = key, .timed = limit != NULL,
+		wait_publish(t, &(struct waiting){ .kind = WAIT_LOCK, .key = key, .timed = limit != NULL,
 						   .lock = k.lock, .addr = (uintptr_t)m, .stack = k.stack, .call = call });
 		r = real_pthread_mutex_trylock(m);
 		if (r == EBUSY) {
@@ -133,7 +133,7 @@ static COLD int odd_slow(struct thread *t, pthread_mutex_t *m, const struct limi
 	struct taking k = lock_want(t, (uintptr_t)m, FAMILY_MUTEX, key, site);
 	bool waits = eyes.owner_here(FAMILY_MUTEX, (uintptr_t)m) != 0;
 	if (waits)
-		wait_begin(t, &(struct waiting){ .kind = WAIT_LOCK, .family = FAMILY_MUTEX, .key = key, .timed = limit != NULL,
+		wait_begin(t, &(struct waiting){ .kind = WAIT_LOCK, .key = key, .timed = limit != NULL,
 						 .lock = k.lock, .addr = (uintptr_t)m, .stack = k.stack, .call = call });
 	int r = real_take(m, limit);
 	if (waits)

@@ -84,10 +84,12 @@ static int once(void *control, void (*init)(void), int (*call)(void *, void (*)(
 	t->once_fn = &f;
 	struct thread *owner;
 	bool contended = lock_held_by_any(k.lock, &owner);
-	wait_publish(t, &(struct waiting){ .kind = WAIT_LOCK, .family = FAMILY_ONCE, .timed = !contended, .lock = k.lock, .addr = addr,
+	wait_publish(t, &(struct waiting){ .kind = WAIT_LOCK, .timed = !contended, .lock = k.lock, .addr = addr,
 					   .stack = k.stack, .call = name });
 	if (contended)
 		wait_look(t);
+	else
+		wait_seen(t);
 	return call(control, run_init);
 }
 

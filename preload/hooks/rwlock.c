@@ -69,7 +69,7 @@ static COLD int take_slow(struct thread *t, pthread_rwlock_t *l, unsigned key, c
 		hang_on_itself(t, (uintptr_t)l, k.lock, key, site, call, KIND_LOCK_UPGRADE);
 		r = real_take(l, read, limit);
 	} else if (r == EBUSY && !mine) {
-		wait_publish(t, &(struct waiting){ .kind = WAIT_LOCK, .family = FAMILY_RWLOCK, .key = key, .timed = limit != NULL,
+		wait_publish(t, &(struct waiting){ .kind = WAIT_LOCK, .key = key, .timed = limit != NULL,
 						   .lock = k.lock, .addr = (uintptr_t)l, .stack = k.stack, .call = call });
 		r = read ? real_pthread_rwlock_tryrdlock(l) : real_pthread_rwlock_trywrlock(l);
 		if (r == EBUSY) {
@@ -105,7 +105,7 @@ static COLD int read_again_slow(struct thread *t, pthread_rwlock_t *l, const str
 	int r = real_pthread_rwlock_tryrdlock(l);
 	if (r == EBUSY) {
 		/* A waiting writer keeps even those out who read already: perhaps a ring of two. */
-		wait_begin(t, &(struct waiting){ .kind = WAIT_LOCK, .family = FAMILY_RWLOCK, .key = ORDER_READ | (limit ? ORDER_TIMED : 0),
+		wait_begin(t, &(struct waiting){ .kind = WAIT_LOCK, .key = ORDER_READ | (limit ? ORDER_TIMED : 0),
 						 .timed = limit != NULL, .lock = h->lock, .addr = (uintptr_t)l,
 						 .stack = site_stack(t, site), .call = call });
 		r = real_take(l, true, limit);

@@ -83,7 +83,7 @@ static int take(sem_t *s, const struct limit *limit, struct site site, const cha
 			semlock_ended(t, id);
 		return 0;
 	}
-	struct waiting w = { .kind = WAIT_SEM, .family = FAMILY_SEM, .key = key, .timed = limit != NULL, .addr = (uintptr_t)s,
+	struct waiting w = { .kind = WAIT_SEM, .key = key, .timed = limit != NULL, .addr = (uintptr_t)s,
 			     .stack = lock ? k.stack : site_stack(t, site), .call = py ? py->name : call };
 	if (end) {
 		w.kind = WAIT_JOIN;

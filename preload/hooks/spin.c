@@ -5,6 +5,25 @@
 #include <pthread.h>
 
 REAL_OF(pthread_spin_lock);
+REAL_OF(pthread_spin_trylock);
+
+#define SPINS 1000 /* a few microseconds */
+
+/* As libc's does; now and then it shows that it still spins, which the kernel could not tell. */
+static int spin(struct thread *t, pthread_spinlock_t *l)
+{
+	for (;;) {
+		for (unsigned i = 0; i < SPINS; i++) {
+			if (!eyes.busy(FAMILY_SPIN, (uintptr_t)l))
+				break;
+			__builtin_ia32_pause();
+		}
+		int r = real_pthread_spin_trylock(l);
+		if (r != EBUSY)
+			return r;
+		wait_beat(t);
+	}
+}
 
 static COLD int take_slow(struct thread *t, pthread_spinlock_t *l, struct site site, struct taking k)
 {
@@ -13,10 +32,10 @@ static COLD int take_slow(struct thread *t, pthread_spinlock_t *l, struct site s
 		hang_on_itself(t, addr, k.lock, ORDER_WRITE, site, "pthread_spin_lock", KIND_SELF_DEADLOCK);
 		return real_pthread_spin_lock(l);
 	}
-	wait_publish(t, &(struct waiting){ .kind = WAIT_LOCK, .family = FAMILY_SPIN, .lock = k.lock, .addr = addr, .stack = k.stack,
+	wait_publish(t, &(struct waiting){ .kind = WAIT_LOCK, .lock = k.lock, .addr = addr, .stack = k.stack,
 					   .call = "pthread_spin_lock" });
 	wait_look(t);
-	int r = real_pthread_spin_lock(l);
+	int r = spin(t, l);
 	wait_end(t);
 	if (r == 0) {
 		lock_got(t, addr, FAMILY_SPIN, ORDER_BLOCK, k);

@@ -20,7 +20,8 @@
  *         frames of the interpreter that runs it follow it. Their module has interpreter:"python".
  *         "cut":true when stack_depth or an unwinding failure ended it early.
  *         {"type":"stack","id":9,"frames":[[1,4660],[2,77,1]]}
- * thread  id tid name parent(id, 0 none) created(stack id, 0 unknown) born_seg; later: ended:true joined_by joined_seg
+ * thread  id tid name parent(id, 0 none) created(stack id, 0 unknown) born_seg; main:true for the first one of the process;
+ *         later: ended:true joined_by joined_seg
  *         Segments: a thread's n-th stretch between its own creates and joins; thread T's event at segment s is ordered
  *         after (parent, < = born_seg) and before (joined_by, >= joined_seg).
  *         {"type":"thread","id":2,"tid":77,"name":"worker","parent":1,"created":9,"born_seg":0}
@@ -33,8 +34,8 @@
  *         {"type":"edge","id":1,"thread":2,"seg":0,"lock":4,"mode":"write","how":"block","stack":11,
  *          "held":[{"lock":3,"mode":"write","stack":10}]}
  * finding id kind grade fingerprint(16 hex) message threads[] locks[]; plus what applies: call error(errno name) signal
- *         threads entries: thread, role; what it waits for: wants{lock mode how stack call}; what it holds:
- *         holds[{lock mode stack}]; a stack of its own (misuse): stack
+ *         threads entries: thread, role; what it waits for: wants{lock mode how stack call}, or for the end of a
+ *         thread: wants{thread mode how stack call}; what it holds: holds[{lock mode stack}]; a stack of its own (misuse): stack
  *         role: "waiter" (deadlock), "chain" (lock-order), "actor" (who made the call), "other" (owner, other waiter…),
  *         "access" (data-race: the access that showed it) and "earlier" (the other one); these two have a stack, holds, and
  *         access{op("write"|"read") size address}: `size` bytes from `address` on, of which the two share some.
@@ -46,7 +47,8 @@
  *                      "holds":[{"lock":3,"mode":"write","stack":10}]}, …]}
  * stats   counters, at the end or when something is lost: {"type":"stats","degraded":"edges dropped (memory_limit)","count":7}
  *         or {"type":"stats","note":"libunwind not found: …"}
- * end     {"type":"end","reason":"exit","locks":6,"edges":4,"cycles":0,"threads":3,"findings":0}
+ * end     {"type":"end","reason":"exit","locks":6,"edges":4,"cycles":0,"threads":3,"findings":0,"folded":0}
+ *         folded: findings not written because one of the same fingerprint was
  *         sites, watched: places that access memory, when accesses are watched at all
  *         reason: exit | _exit | exec | deadlock | abort; a section without one was killed or is still running
  */
@@ -58,6 +60,8 @@
 
 /* Set by `snarl run` for the target: the runtime then starts no reporter of its own and writes no text. */
 #define ENV_OPTIONS "SNARL_OPTIONS"
+/* Under `snarl run`: names the run; kept from one process to the next, so that journals of a shared place can be told apart. */
+#define ENV_RUN_ID "SNARL_RUN_ID"
 /* Under `snarl run`: the journal pattern of the run, so that children of children find it; absolute. */
 #define ENV_RUN "SNARL_RUN"
 
