@@ -472,6 +472,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 		if (journal_has_file())
 			header();
 	}
+	races_prepare(&options);
 	atomic_store(&hook_on, true);
 	tls.inside = 0;
 }

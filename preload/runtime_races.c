@@ -1,5 +1,6 @@
 #include "runtime_races.h"
 
+#include "core/heap.h"
 #include "core/reporter.h"
 #include "detect/emit.h"
 #include "detect/race.h"
@@ -32,10 +33,18 @@ static void loaded(void)
 	gate_open();
 }
 
+/* Only when asked for, until every order between threads is told to the rule. */
+static bool wanted(const struct options *o) { return o->races != RACES_OFF && o->given >> options_find("races", 5, NULL) & 1; }
+
+void races_prepare(const struct options *o)
+{
+	if (wanted(o))
+		heap_start();
+}
+
 void races_begin(const struct options *o, uint32_t nr_modules, void (*say)(const char *a, const char *b, const char *c))
 {
-	/* Only when asked for, until every order between threads is told to the rule. */
-	if (o->races == RACES_OFF || !(o->given >> options_find("races", 5, NULL) & 1) || engine_on())
+	if (!wanted(o) || engine_on())
 		return;
 	watch_thread_of_caller = thread_of_caller;
 	const char *why = engine_start(&(struct engine_how){ .nr_modules = nr_modules, .instrument = o->instrument, .say = say, .verbose = o->verbose });

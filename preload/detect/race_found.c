@@ -1,6 +1,7 @@
 /* race_found.c - A race as a finding: who, where, under which locks, and what lies there. */
 #include "detect/race_found.h"
 
+#include "core/heap.h"
 #include "core/module.h"
 #include "core/object.h"
 #include "core/thread.h"
@@ -54,7 +55,15 @@ static struct finding_place place_of(uintptr_t addr)
 		p.module = m->id;
 		return p;
 	}
+	struct heap_block b;
 	thread_each(look, &p);
+	if (p.what == PLACE_UNKNOWN && heap_find(addr, &b)) {
+		p.what = PLACE_BLOCK;
+		p.start = b.addr;
+		p.bytes = b.bytes;
+		p.thread = b.thread;
+		p.stack = b.stack;
+	}
 	return p;
 }
 

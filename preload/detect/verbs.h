@@ -8,6 +8,7 @@
 #ifndef SNARL_DETECT_VERBS_H
 #define SNARL_DETECT_VERBS_H
 
+#include "core/heap.h"
 #include "core/object.h"
 #include "core/python.h"
 #include "core/thread.h"

@@ -1,101 +1,193 @@
 /*
- * memory.c - Memory that goes away takes its locks along: a new lock at the same address is another lock.
+ * memory.c - The malloc family: blocks that come and go.
  *
- * malloc is not hooked; free only asks whether a lock may lie in the block. budget while no lock lies outside static storage:
- * one load more than the gate; else a size lookup and one bit test.
+ * For locks: a new one at the same address is another lock. For races: giving a block back is a write to all of it, and a new
+ * one starts clean; the block table (core/heap.h) says for the report what an address is. Seen as well are the C library's own
+ * allocations (strdup, getline, fopen, opendir) and operator new, because both come here; not a program's own allocator that
+ * is linked into it, nor brk.
+ *
+ * budget while races are off and no lock lies outside static storage: one load and one test, then a jump to the real function.
+ * Everything else is in a twin entered by a jump, so that its own return address is the program's.
  */
-#include "hooks/interpose.h"
+#include "hooks/memory.h"
 
 #include <errno.h>
 #include <malloc.h>
-#include <stdarg.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
-/* The size of the block as its own allocator tells it; ours by dlsym, so that the program's malloc is asked, not libc's. */
-INTERPOSE(size_t, malloc_usable_size, (void *p)) { return REAL(malloc_usable_size)(p); }
+/* Stacks walked in full for blocks from before the first thread; after so many no stack is kept, so that a program that
+ * never makes one pays a few tens of milliseconds at most. */
+#define EARLY_WALKS 16384u
 
-static COLD void free_slow(struct thread *t, void *p, struct site site, const char *call)
+uint32_t memory_stack(struct thread *t, struct site site)
 {
-	size_t bytes = REAL(malloc_usable_size)(p);
-	if (object_maybe_in((uintptr_t)p, bytes))
-		memory_gone(t, (uintptr_t)p, bytes, site, call);
+	static _Atomic uint32_t walks;
+	uint32_t id = stack_capture(&t->stacks, site.pc, site.cfa);
+	if (likely(id != 0))
+		return id;
+	if (!t->race && (walks >= EARLY_WALKS || walks++ >= EARLY_WALKS))
+		return 0;
+	return site_stack(t, site);
 }
 
-INTERPOSE(void, free, (void *p))
+INTERPOSE_ROW(malloc_usable_size, malloc_usable_size, NULL)
+INTERPOSE_ROW(free, free, NULL)
+
+/* ---- a block comes ---------------------------------------------------------------------------------------------- */
+
+static COLD void *fresh(void *p, size_t bytes, struct site site)
+{
+	if (!p || !heap_on)
+		return p;
+	int saved = errno;
+	struct thread *t = hook_thread();
+	if (t) {
+		uint32_t stack = memory_stack(t, site);
+		if (t->race) {
+			gate_shut();
+			mem_fresh(t, (uintptr_t)p, bytes, stack);
+			gate_open();
+		}
+		heap_fresh((uintptr_t)p, bytes, stack, t->id);
+	}
+	errno = saved;
+	return p;
+}
+
+/* ---- a block goes ----------------------------------------------------------------------------------------------- */
+
+/* Before: afterwards another thread may own the memory. keep: bytes of it; what stays in its place has its locks registered anew. */
+static void leave(void *p, size_t keep, struct site site, const char *call)
 {
 	struct thread *t = hook_thread();
-	if (unlikely(t && p && atomic_load_explicit(&object_any_dynamic, memory_order_relaxed)))
-		free_slow(t, p, SITE(), "free");
+	if (!t)
+		return;
+	if (object_any_dynamic) {
+		size_t had = REAL(malloc_usable_size)(p);
+		if (!keep)
+			memory_gone(t, (uintptr_t)p, had, site, call);
+		else if (keep > had)
+			memory_gone(t, (uintptr_t)p, had, (struct site){ 0, 0 }, call);
+		else
+			memory_gone(t, (uintptr_t)p + keep, had - keep, site, call);
+	}
+	if (t->race) {
+		size_t had = heap_bytes((uintptr_t)p);
+		if (!had)
+			had = REAL(malloc_usable_size)(p);
+		uint32_t stack = memory_stack(t, site);
+		gate_shut();
+		mem_gone(t, (uintptr_t)p, had, stack);
+		gate_open();
+	}
+}
+
+/* The size of the block as its own allocator tells it; ours by dlsym, so that the program's malloc is asked, not libc's. What
+ * lies beyond the size asked for is the program's from now on as well. */
+EXPORT size_t malloc_usable_size(void *p)
+{
+	size_t bytes = REAL(malloc_usable_size)(p), known = p && unlikely(heap_on) ? heap_bytes((uintptr_t)p) : 0;
+	struct heap_block b;
+	if (!known || known >= bytes || !heap_find((uintptr_t)p, &b))
+		return bytes;
+	struct thread *t = hook_thread();
+	if (t && t->race) {
+		gate_shut();
+		mem_fresh(t, (uintptr_t)p + known, bytes - known, b.stack);
+		gate_open();
+	}
+	heap_fresh((uintptr_t)p, bytes, b.stack, b.thread);
+	return bytes;
+}
+
+static COLD void free_slow(void *p)
+{
+	if (p) {
+		int saved = errno;
+		leave(p, 0, SITE(), "free");
+		if (heap_on)
+			heap_gone((uintptr_t)p);
+		errno = saved;
+	}
 	REAL(free)(p);
 }
 
-/* Before: afterwards another thread may own the memory. A block that stays where it is has its locks registered anew. */
-static void resized(struct thread *t, void *p, size_t bytes, struct site site, const char *call)
+EXPORT void free(void *p)
 {
-	size_t had = REAL(malloc_usable_size)(p);
-	if (bytes > had)
-		memory_gone(t, (uintptr_t)p, had, (struct site){ 0, 0 }, call);
+	if (unlikely(heap_on | atomic_load_explicit(&object_any_dynamic, memory_order_relaxed)))
+		free_slow(p);
 	else
-		memory_gone(t, (uintptr_t)p + bytes, had - bytes, site, call);
+		REAL(free)(p);
 }
 
-INTERPOSE(void *, realloc, (void *p, size_t bytes))
+INTERPOSE_ROW(realloc, realloc, NULL)
+INTERPOSE_ROW(reallocarray, reallocarray, NULL)
+
+/* A write to all of the old block, then a new one, be it in the same place; undone when the call fails. realloc(p, 0) frees. */
+static void *resize(void *p, size_t n, size_t bytes, bool array, struct site site, const char *call)
 {
-	struct thread *t = hook_thread();
-	if (unlikely(t && p && atomic_load_explicit(&object_any_dynamic, memory_order_relaxed)))
-		resized(t, p, bytes, SITE(), "realloc");
+	size_t all;
+	if (__builtin_mul_overflow(n, bytes, &all) || !p) /* refused, or a plain malloc */
+		return fresh(array ? REAL(reallocarray)(p, n, bytes) : REAL(realloc)(p, bytes), n * bytes, site);
+	int saved = errno;
+	leave(p, all, site, call);
+	struct heap_block b;
+	bool known = heap_on && heap_find((uintptr_t)p, &b) && b.addr == (uintptr_t)p;
+	if (known)
+		heap_gone((uintptr_t)p);
+	errno = saved;
+	void *to = array ? REAL(reallocarray)(p, n, bytes) : REAL(realloc)(p, bytes);
+	if (to)
+		return fresh(to, all, site);
+	if (known && all)
+		heap_fresh(b.addr, b.bytes, b.stack, b.thread);
+	return to;
+}
+
+static COLD void *realloc_slow(void *p, size_t bytes) { return resize(p, 1, bytes, false, SITE(), "realloc"); }
+static COLD void *reallocarray_slow(void *p, size_t n, size_t bytes) { return resize(p, n, bytes, true, SITE(), "reallocarray"); }
+
+EXPORT void *realloc(void *p, size_t bytes)
+{
+	if (unlikely(heap_on | atomic_load_explicit(&object_any_dynamic, memory_order_relaxed)))
+		return realloc_slow(p, bytes);
 	return REAL(realloc)(p, bytes);
 }
 
-INTERPOSE(void *, reallocarray, (void *p, size_t n, size_t bytes))
+EXPORT void *reallocarray(void *p, size_t n, size_t bytes)
 {
-	struct thread *t = hook_thread();
-	size_t all;
-	if (unlikely(t && p && atomic_load_explicit(&object_any_dynamic, memory_order_relaxed)) && !__builtin_mul_overflow(n, bytes, &all))
-		resized(t, p, all, SITE(), "reallocarray");
+	if (unlikely(heap_on | atomic_load_explicit(&object_any_dynamic, memory_order_relaxed)))
+		return reallocarray_slow(p, n, bytes);
 	return REAL(reallocarray)(p, n, bytes);
 }
 
-/* A mapping put over another one, or moved away. */
-static void covered(void *p, size_t bytes, struct site site, const char *call)
+/* ---- the others ------------------------------------------------------------------------------------------------- */
+
+#define ALLOCATOR(name, params, args, bytes)                                                                         \
+	INTERPOSE_ROW(name, name, NULL)                                                                              \
+	static COLD void *name##_slow params { return fresh(REAL(name) args, bytes, SITE()); }                       \
+	EXPORT void *name params                                                                                     \
+	{                                                                                                            \
+		return unlikely(heap_on) ? name##_slow args : REAL(name) args;                                       \
+	}
+
+ALLOCATOR(malloc, (size_t bytes), (bytes), bytes)
+ALLOCATOR(calloc, (size_t n, size_t bytes), (n, bytes), n *bytes)
+ALLOCATOR(memalign, (size_t align, size_t bytes), (align, bytes), bytes)
+ALLOCATOR(aligned_alloc, (size_t align, size_t bytes), (align, bytes), bytes)
+ALLOCATOR(valloc, (size_t bytes), (bytes), bytes)
+ALLOCATOR(pvalloc, (size_t bytes), (bytes), (bytes + 4095) & ~(size_t)4095)
+
+INTERPOSE_ROW(posix_memalign, posix_memalign, NULL)
+static COLD int posix_memalign_slow(void **p, size_t align, size_t bytes)
 {
-	struct thread *t = hook_thread();
-	if (t && atomic_load_explicit(&object_any_dynamic, memory_order_relaxed))
-		memory_gone(t, (uintptr_t)p, bytes, site, call);
+	int r = REAL(posix_memalign)(p, align, bytes);
+	if (r == 0)
+		fresh(*p, bytes, SITE());
+	return r;
 }
 
-INTERPOSE(void *, mmap, (void *p, size_t bytes, int prot, int flags, int fd, off_t at))
+EXPORT int posix_memalign(void **p, size_t align, size_t bytes)
 {
-	if (unlikely(flags & MAP_FIXED))
-		covered(p, bytes, SITE(), "mmap");
-	return REAL(mmap)(p, bytes, prot, flags, fd, at);
-}
-
-INTERPOSE(void *, mmap64, (void *p, size_t bytes, int prot, int flags, int fd, off64_t at))
-{
-	if (unlikely(flags & MAP_FIXED))
-		covered(p, bytes, SITE(), "mmap64");
-	return REAL(mmap64)(p, bytes, prot, flags, fd, at);
-}
-
-INTERPOSE(void *, mremap, (void *p, size_t had, size_t bytes, int flags, ...))
-{
-	va_list ap;
-	va_start(ap, flags);
-	void *to = flags & MREMAP_FIXED ? va_arg(ap, void *) : NULL;
-	va_end(ap);
-	if (flags & MREMAP_FIXED)
-		covered(to, bytes, SITE(), "mremap");
-	if (flags & MREMAP_MAYMOVE)
-		covered(p, had, (struct site){ 0, 0 }, "mremap");
-	return REAL(mremap)(p, had, bytes, flags, to);
-}
-
-INTERPOSE(int, munmap, (void *p, size_t bytes))
-{
-	struct thread *t = hook_thread();
-	if (t && atomic_load_explicit(&object_any_dynamic, memory_order_relaxed))
-		memory_gone(t, (uintptr_t)p, bytes, SITE(), "munmap");
-	return REAL(munmap)(p, bytes);
+	return unlikely(heap_on) ? posix_memalign_slow(p, align, bytes) : REAL(posix_memalign)(p, align, bytes);
 }
