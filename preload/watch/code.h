@@ -77,6 +77,15 @@ static inline void bit_set(uint64_t *bits, uint32_t i)
 	bits[i / 64] |= (uint64_t)1 << i % 64;
 }
 
+/* Any bit in [lo, hi), which is at most 64 wide. */
+static inline bool bit_any(const uint64_t *bits, uint32_t lo, uint32_t hi)
+{
+	uint64_t word = bits[lo / 64] >> lo % 64;
+	if (lo % 64)
+		word |= bits[lo / 64 + 1] << (64 - lo % 64);
+	return hi > lo && (word << (64 - (hi - lo))) != 0;
+}
+
 /* Address of a rip-relative operand, or target of a direct branch. */
 static inline uintptr_t insn_goal(const struct code *c, const struct insn *i)
 {

@@ -27,6 +27,12 @@ static void count(struct plan *p, enum plan_reason why, uint32_t n)
 	p->counts.reason[why] += n;
 }
 
+/* Something jumps into the middle of it, as past a `lock`: it stays as it is. */
+static bool split(const struct code *c, const struct insn *i)
+{
+	return bit_any(c->target, i->at + 1, i->at + i->len);
+}
+
 static bool ends_run(const struct insn *i)
 {
 	return (i->is & INSN_PINNED) || (i->kind != INSN_PLAIN && i->kind != INSN_JCC);
@@ -142,6 +148,8 @@ int windows_of(struct windows *w, const struct code *c, const struct code_functi
 	uint32_t watched = 0;
 	for (uint32_t n = 0; n < f->count; n++) {
 		enum access a = access_of(c, f, &c->insn[f->first + n]);
+		if (a == ACCESS_WATCH && split(c, &c->insn[f->first + n]))
+			a = ACCESS_PINNED;
 		w->watch[n] = a == ACCESS_WATCH;
 		watched += a == ACCESS_WATCH;
 		count_others(p, f, a);
@@ -161,7 +169,7 @@ int windows_of(struct windows *w, const struct code *c, const struct code_functi
 		for (hi = lo; hi < f->count; hi++) {
 			bool entered = hi > lo && (bit_get(c->target, insn[hi].at) || (f->is & FN_JUMPS) ||
 						   insn[hi].at != insn[hi - 1].at + insn[hi - 1].len);
-			if (entered || ((insn[hi].is & INSN_PINNED) && !w->watch[hi]))
+			if (entered || ((insn[hi].is & INSN_PINNED) && !w->watch[hi]) || split(c, &insn[hi]))
 				break;
 			if (ends_run(&insn[hi])) {
 				hi++;
