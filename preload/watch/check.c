@@ -141,6 +141,15 @@ static void emit_call(struct emit *e, const struct insn *i, uint32_t site, uint3
 	emit_bytes(e, "\x5e\x5f\x48\x8d\xa4\x24\x80\x00\x00\x00", 10);
 }
 
+/* The address is known and has no bits that shifting would drop. */
+static bool at_home(const struct emit *e, const struct operand *m)
+{
+	if (m->index != NO_REG || m->addr32 || (m->base != BASE_RIP && m->base != NO_REG))
+		return false;
+	uintptr_t at = (uintptr_t)(intptr_t)m->disp + (m->base == BASE_RIP ? e->code->base : 0);
+	return at << e->abi->shift >> e->abi->shift == at;
+}
+
 /* One piece of the access: mov %gs:OPERAND,%reg; or $ones,%reg (reads only); cmp %fs:write_tag,%reg; jne stub. */
 static void emit_piece(struct emit *e, const struct insn *i, uint8_t reg, unsigned offset, unsigned bytes,
 		       struct pending *p)
@@ -149,7 +158,7 @@ static void emit_piece(struct emit *e, const struct insn *i, uint8_t reg, unsign
 	struct operand m = emit_operand(e->code, i, (int32_t)offset);
 	unsigned width = bytes == 8 ? 8 : 4;
 	emit_flat(e, &m, reg);
-	if (!e->abi->direct) {
+	if (!e->abi->direct && !at_home(e, &m)) {
 		emit_mem(e, 0, 8, 0x8d, reg, &m);
 		emit_reg(e, 8, 0xc1, 4, reg);
 		emit_8(e, (uint8_t)e->abi->shift);

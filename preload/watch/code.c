@@ -1,7 +1,9 @@
 /* code.c - See code.h. */
 #include "watch/code.h"
 
+#include "watch/access.h"
 #include "watch/grow.h"
+#include "watch/island.h"
 
 struct code_function *code_function_at(const struct code *c, uint32_t at)
 {
@@ -68,14 +70,28 @@ static int decode_function(struct code *c, const struct decoder *d, struct code_
 	return 0;
 }
 
+/* crtstuff.c's __do_global_dtors_aux, in every module: it begins with `cmpb $0,completed(%rip)` and runs when all is
+ * over. */
+static bool runs_last(const uint8_t *p, uint32_t left)
+{
+	if (left > 4 && read32(p) == 0xfa1e0ff3)
+		p += 4, left -= 4;
+	return left > 7 && p[0] == 0x80 && p[1] == 0x3d && p[6] == 0;
+}
+
 /* Accesses there. Bytes that decode from one jump or return to the next, with nothing in between that only a kernel
  * would do, are taken for code; tables hardly ever look like that. */
 static void count_gap(struct code *c, const struct decoder *d, uint32_t lo, uint32_t hi)
 {
-	uint32_t accesses = 0;
+	const struct code_function nobody = { .is = FN_STACK_TAKEN };
+	uint32_t accesses = 0, begin = lo;
 	bool code = true;
-	for (uint32_t at = lo; at < hi;) {
+	for (uint32_t at = lo, len; at < hi;) {
 		struct insn i = { .at = at };
+		if (at == begin && island_is_nop(code_bytes(c, at), hi - at, &len)) {
+			begin = at += len;
+			continue;
+		}
 		if (!d->decode(d, code_bytes(c, at), hi - at, &i)) {
 			code = false;
 			at++;
@@ -83,18 +99,20 @@ static void count_gap(struct code *c, const struct decoder *d, uint32_t lo, uint
 		}
 		at += i.len;
 		code &= i.kind != INSN_PLAIN || !(i.is & INSN_PINNED);
-		accesses += (i.is & (INSN_READS | INSN_WRITES)) != 0 && i.base != RSP;
+		accesses += access_of(c, &nobody, &i) > ACCESS_CONSTANT && i.base != RSP;
 		if (i.kind != INSN_RET && i.kind != INSN_JMP && i.kind != INSN_JMP_FAR)
 			continue;
-		c->gap_accesses += code ? accesses : 0;
+		if (code && !runs_last(code_bytes(c, begin), hi - begin))
+			c->gap_accesses += accesses;
 		accesses = 0;
 		code = true;
+		begin = at;
 	}
 }
 
 /* Hand-written code without unwind information, or data: it is not patched, but its branches count, wherever one
  * could begin. */
-static void scan_gap(struct code *c, const struct decoder *d, uint32_t lo, uint32_t hi)
+static void scan_gap(struct code *c, const struct decoder *d, uint32_t lo, uint32_t hi, bool counted)
 {
 	for (uint32_t at = lo; at < hi; at++) {
 		const uint8_t *p = code_bytes(c, at);
@@ -109,7 +127,8 @@ static void scan_gap(struct code *c, const struct decoder *d, uint32_t lo, uint3
 		if (to >= 0 && to < c->span)
 			bit_set(c->target, (uint32_t)to);
 	}
-	count_gap(c, d, lo, hi);
+	if (counted)
+		count_gap(c, d, lo, hi);
 }
 
 static void scan_gaps(struct code *c, const struct decoder *d)
@@ -118,13 +137,18 @@ static void scan_gaps(struct code *c, const struct decoder *d)
 	for (unsigned t = 0; t < c->view->nr_text; t++) {
 		uint32_t at = (uint32_t)(c->view->text[t].lo - c->base),
 			 end = (uint32_t)(c->view->text[t].hi - c->base);
+		/* Where everything that is not written to shares one segment, code lies between the first and last
+		 * function. */
+		uintptr_t unwind = (uintptr_t)c->view->eh_frame_hdr;
+		bool shared = unwind >= c->view->text[t].lo && unwind < c->view->text[t].hi, first = true;
 		for (; f < c->nr_fn && c->fn[f].lo < end; f++) {
 			if (at < c->fn[f].lo)
-				scan_gap(c, d, at, c->fn[f].lo);
+				scan_gap(c, d, at, c->fn[f].lo, !shared || !first);
+			first = false;
 			at = c->fn[f].hi;
 		}
 		if (at < end)
-			scan_gap(c, d, at, end);
+			scan_gap(c, d, at, end, !shared);
 	}
 }
 

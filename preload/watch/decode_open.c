@@ -15,7 +15,8 @@ static bool by_zydis(const struct decoder *d, const uint8_t *code, size_t bytes,
 
 static bool decode(const struct decoder *d, const uint8_t *code, size_t bytes, struct insn *out)
 {
-	return (likely(bytes >= DECODE_FAST_BYTES) && decode_fast(code, out)) || decode_zydis(d->state, code, bytes, out);
+	return (likely(bytes >= DECODE_FAST_BYTES) && decode_fast(code, out)) ||
+	       decode_zydis(d->state, code, bytes, out);
 }
 
 static const struct decoder decoder = { decode, &zydis }, zydis_alone = { by_zydis, &zydis };

@@ -28,8 +28,14 @@ static struct spin lock = SPIN_INIT(RANK_WATCH);
 static struct watch_thread *free_threads, *_Atomic live_threads;
 static struct engine_counts counts;
 
-bool engine_on(void) { return atomic_load_explicit(&on, memory_order_relaxed); }
-struct engine_counts engine_counts(void) { return counts; }
+bool engine_on(void)
+{
+	return atomic_load_explicit(&on, memory_order_relaxed);
+}
+struct engine_counts engine_counts(void)
+{
+	return counts;
+}
 
 /* ---- whose accesses ---------------------------------------------------------------------------------------------- */
 
@@ -42,8 +48,9 @@ static const char *base_name(const char *path)
 /* Their accesses are libc's business, or the instruments of somebody else, or ours. */
 static bool never(const struct module *m)
 {
-	static const char *const names[] = { "libc.so", "libc-", "ld-linux", "ld-2", "libpthread", "libdl.", "librt.", "[vdso]", "linux-vdso",
-					     "libtsan", "libasan", "libubsan", "vgpreload" };
+	static const char *const names[] = { "libc.so", "libc-",    "ld-linux", "ld-2",       "libpthread",
+					     "libdl.",  "librt.",   "[vdso]",   "linux-vdso", "libtsan",
+					     "libasan", "libubsan", "vgpreload" };
 	const char *base = base_name(m->path);
 	if (m->self || atomic_load(&m->gone) || !m->eh_frame_hdr || (m->id > how.nr_modules && m->id <= last_of_ours))
 		return true;
@@ -287,12 +294,13 @@ static bool position_independent(void)
 	return true;
 }
 
-/* A debugger cannot put back registers whose %gs base lies in the kernel's half, as distances do (ptrace: EIO). The arithmetic
- * form's base is an ordinary address. */
+/* A debugger cannot put back registers whose %gs base lies in the kernel's half, as distances do (ptrace: EIO). The
+ * arithmetic form's base is an ordinary address. */
 static bool traced(void)
 {
 	char status[2048];
-	const char *at = sys_read_file("/proc/self/status", status, sizeof status) > 0 ? strstr(status, "TracerPid:") : NULL;
+	const char *at =
+	    sys_read_file("/proc/self/status", status, sizeof status) > 0 ? strstr(status, "TracerPid:") : NULL;
 	return at && at[10 + strspn(at + 10, " \t")] != '0';
 }
 
@@ -322,7 +330,8 @@ static const char *prepare(void)
 		return "%gs is in use, or may not be set by programs here";
 	if (!miss_start())
 		return "the processor has no xsave";
-	if ((trouble = decoder_open(&decoder)) || (trouble = patch_start()) || (trouble = plane_start(!position_independent() || traced())))
+	if ((trouble = decoder_open(&decoder)) || (trouble = patch_start()) ||
+	    (trouble = plane_start(!position_independent() || traced())))
 		return trouble;
 	module_refresh();
 	last_of_ours = module_count();

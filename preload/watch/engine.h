@@ -1,8 +1,8 @@
 /*
  * engine.h - Watching memory accesses by patching the program's own code.
  *
- * Starts when the process is about to get its second thread: before, no race is possible and the program runs untouched.
- * Modules loaded later are patched when the loader has mapped them, before anything in them runs.
+ * Starts when the process is about to get its second thread: before, no race is possible and the program runs
+ * untouched. Modules loaded later are patched when the loader has mapped them, before anything in them runs.
  */
 #ifndef SNARL_WATCH_ENGINE_H
 #define SNARL_WATCH_ENGINE_H
@@ -11,13 +11,14 @@
 #include "detect/race.h"
 
 struct engine_how {
-	uint32_t nr_modules; /* those there before we opened libraries for ourselves; those are not to be watched */
+	uint32_t nr_modules;    /* those there before we opened libraries for ourselves; those are not to be watched */
 	const char *instrument; /* main, all, or patterns of file names with commas between */
 	void (*say)(const char *a, const char *b, const char *c);
 	bool verbose;
 };
 
-/* NULL, or why no accesses can be watched; then nothing was changed. The gate is shut; the caller is the only thread. */
+/* NULL, or why no accesses can be watched; then nothing was changed. The gate is shut; the caller is the only thread.
+ */
 const char *engine_start(const struct engine_how *how);
 bool engine_on(void);
 

@@ -16,7 +16,8 @@ __attribute__((used, visibility("hidden"))) void loader_changed(void)
 		told();
 }
 
-/* The empty function has the ordinary calling convention, but its callers were compiled together with it: all registers stay. */
+/* The empty function has the ordinary calling convention, but its callers were compiled together with it: all registers
+ * stay. */
 /* clang-format off */
 __asm__(".text\n.p2align 4\n.hidden loader_entry\n.globl loader_entry\n.type loader_entry, @function\n"
 	"loader_entry:\n"

@@ -9,8 +9,9 @@
 
 #include "base/compiler.h"
 
-/* f is called in the thread that loads, which holds the loader's lock; the list of modules is consistent then, the new ones are
- * mapped but not relocated. False: that function does not look as expected (a debugger may be there): nothing was changed. */
+/* f is called in the thread that loads, which holds the loader's lock; the list of modules is consistent then, the new
+ * ones are mapped but not relocated. False: that function does not look as expected (a debugger may be there): nothing
+ * was changed. */
 bool loader_watch(void (*f)(void));
 
 #endif

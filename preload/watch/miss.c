@@ -1,8 +1,8 @@
 /*
  * miss.c - See miss.h.
  *
- * Compiled with -mgeneral-regs-only (Makefile): the fast half runs between two instructions of the program, whose vector
- * registers are not saved.
+ * Compiled with -mgeneral-regs-only (Makefile): the fast half runs between two instructions of the program, whose
+ * vector registers are not saved.
  */
 #include "watch/miss.h"
 
@@ -55,10 +55,18 @@ static inline void tag(const struct plane *p, uintptr_t addr, unsigned bytes, bo
 		return;
 	uint64_t tags = race_tls.write_tag - (write ? 0 : 0x0101010101010101);
 	switch (bytes) {
-	case 1: *(volatile uint8_t *)at = (uint8_t)tags; return;
-	case 2: *(volatile uint16_t *)at = (uint16_t)tags; return;
-	case 4: *(volatile uint32_t *)at = (uint32_t)tags; return;
-	case 8: *(volatile uint64_t *)at = tags; return;
+	case 1:
+		*(volatile uint8_t *)at = (uint8_t)tags;
+		return;
+	case 2:
+		*(volatile uint16_t *)at = (uint16_t)tags;
+		return;
+	case 4:
+		*(volatile uint32_t *)at = (uint32_t)tags;
+		return;
+	case 8:
+		*(volatile uint64_t *)at = tags;
+		return;
 	default:
 		for (unsigned i = 0; i < bytes; i++)
 			((volatile uint8_t *)at)[i] = (uint8_t)tags;
@@ -66,8 +74,8 @@ static inline void tag(const struct plane *p, uintptr_t addr, unsigned bytes, bo
 }
 
 /* budget: 10 ns and 0.5 ns a frame. False: for the slow half. */
-__attribute__((used, visibility("hidden"))) bool watch_miss_fast(uintptr_t addr, const struct watch_site *site, uintptr_t rbp,
-								 uintptr_t sp)
+__attribute__((used, visibility("hidden"))) bool watch_miss_fast(uintptr_t addr, const struct watch_site *site,
+								 uintptr_t rbp, uintptr_t sp)
 {
 	struct watch_thread *w = watch_tls.self;
 	if (unlikely(tls.gate != 0 || !w))
@@ -88,7 +96,7 @@ static uint32_t stack_of(struct watch_thread *w, struct watch_frame *f, uintptr_
 	if (likely(stack))
 		return stack;
 	struct step_regs r = { .known = 0x1ffff, .rbp_at = (uintptr_t)&f->rbp };
-	const uint64_t regs[] = { f->rax, f->rdx, f->rcx, f->rbx, f->rsi, f->rdi, f->rbp, sp,	 f->r8,
+	const uint64_t regs[] = { f->rax, f->rdx, f->rcx, f->rbx, f->rsi, f->rdi, f->rbp, sp, f->r8,
 				  f->r9,  f->r10, f->r11, f->r12, f->r13, f->r14, f->r15, pc };
 	for (unsigned i = 0; i < ARRAY_SIZE(regs); i++)
 		r.r[i] = regs[i];

@@ -2,9 +2,10 @@
  * miss.h - What emitted code calls when its check does not settle an access.
  *
  * Three entries, called by stubs with rdi = address, rsi = struct watch_site, 128 bytes of red zone skipped and the
- * program's rdi and rsi pushed. They keep every register; flags are the stub's business. The usual case (the last access
- * there was this thread's own, or there was none) is settled on the program's stack with general registers only; everything
- * else on a stack of ours, because coroutines and signal stacks have but a few kilobytes, with the vector registers saved.
+ * program's rdi and rsi pushed. They keep every register; flags are the stub's business. The usual case (the last
+ * access there was this thread's own, or there was none) is settled on the program's stack with general registers only;
+ * everything else on a stack of ours, because coroutines and signal stacks have but a few kilobytes, with the vector
+ * registers saved.
  */
 #ifndef SNARL_WATCH_MISS_H
 #define SNARL_WATCH_MISS_H
@@ -27,9 +28,9 @@ struct watch_thread {
 };
 
 struct watch_tls {
-	void *stack_top;           /* of our own stack, NULL: in use, or none */
+	void *stack_top; /* of our own stack, NULL: in use, or none */
 	struct watch_thread *self;
-	uint64_t pending;          /* signals queued until we are out of the slow path */
+	uint64_t pending; /* signals queued until we are out of the slow path */
 };
 extern __thread struct watch_tls watch_tls __attribute__((tls_model("initial-exec")));
 
@@ -42,7 +43,10 @@ struct watch_frame {
 	uint64_t rsi, rdi;
 };
 
-HOT uintptr_t watch_frame_sp(const struct watch_frame *f) { return (uintptr_t)(f + 1) + 128; }
+HOT uintptr_t watch_frame_sp(const struct watch_frame *f)
+{
+	return (uintptr_t)(f + 1) + 128;
+}
 
 /* Which vector state the slow path saves; false: this processor has no xsave. */
 bool miss_start(void);

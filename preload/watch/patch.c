@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define PAGE   4096ull
-#define REACH  0x7ff00000ull /* 2 GiB less a little, for the displacement's own bytes */
-#define STEP   (1ull << 20)
+#define PAGE  4096ull
+#define REACH 0x7ff00000ull /* 2 GiB less a little, for the displacement's own bytes */
+#define STEP  (1ull << 20)
 
 static bool may_turn; /* written pages may become executable */
 
@@ -50,7 +50,8 @@ const char *patch_start(void)
 
 static uintptr_t reserve(uintptr_t at, size_t bytes)
 {
-	long p = sys6(SYS_mmap, (long)at, (long)bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	long p = sys6(SYS_mmap, (long)at, (long)bytes, PROT_NONE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 	if (p < 0)
 		return 0;
 	if ((uintptr_t)p == at)
@@ -82,7 +83,10 @@ uintptr_t patch_room(uintptr_t lo, uintptr_t hi, size_t bytes)
 	return 0;
 }
 
-void patch_room_free(uintptr_t at, size_t bytes) { sys2(SYS_munmap, at, (bytes + PAGE - 1) & ~(PAGE - 1)); }
+void patch_room_free(uintptr_t at, size_t bytes)
+{
+	sys2(SYS_munmap, at, (bytes + PAGE - 1) & ~(PAGE - 1));
+}
 
 bool patch_fill(uintptr_t at, const void *code, size_t bytes)
 {
@@ -126,6 +130,7 @@ bool patch_text(uintptr_t lo, uintptr_t hi, const struct patch *p, size_t nr)
 	apply((uint8_t *)lo, lo, p, nr);
 	if (sys3(SYS_mprotect, lo, hi - lo, PROT_READ | PROT_EXEC) == 0)
 		return true;
-	/* The policy differs between anonymous and file pages (SELinux execmod): what was written must become executable. */
+	/* The policy differs between anonymous and file pages (SELinux execmod): what was written must become
+	 * executable. */
 	return copy_with_memfd(lo, hi - lo, NULL, 0);
 }

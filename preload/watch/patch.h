@@ -14,7 +14,8 @@
  * executable again would be lost. */
 const char *patch_start(void);
 
-/* Reserves room (no access yet) from which and to which all of [lo, hi) is in reach of a 32-bit displacement. 0: none. */
+/* Reserves room (no access yet) from which and to which all of [lo, hi) is in reach of a 32-bit displacement. 0: none.
+ */
 uintptr_t patch_room(uintptr_t lo, uintptr_t hi, size_t bytes);
 void patch_room_free(uintptr_t at, size_t bytes);
 

@@ -10,13 +10,16 @@
 static struct patched *_Atomic codes[MAX];
 static _Atomic uint32_t nr;
 
-struct patched *patched_add(const struct module *m, uintptr_t arena, size_t bytes, uintptr_t lo, uintptr_t hi, const struct plan *plan)
+struct patched *patched_add(const struct module *m, uintptr_t arena, size_t bytes, uintptr_t lo, uintptr_t hi,
+			    const struct plan *plan)
 {
 	uint32_t n = atomic_load(&nr);
 	struct patched *c = n < MAX ? arena_alloc(sizeof *c) : NULL;
 	if (!c)
 		return NULL;
-	*c = (struct patched){ .module = m, .arena = arena, .arena_hi = arena + bytes, .text_lo = lo, .text_hi = hi, .plan = *plan };
+	*c = (struct patched){
+		.module = m, .arena = arena, .arena_hi = arena + bytes, .text_lo = lo, .text_hi = hi, .plan = *plan
+	};
 	atomic_store(&codes[n], c);
 	atomic_store(&nr, n + 1);
 	return c;
@@ -27,7 +30,10 @@ void patched_drop(struct patched *c)
 	atomic_store(&c->gone, true);
 }
 
-uint32_t patched_count(void) { return atomic_load_explicit(&nr, memory_order_acquire); }
+uint32_t patched_count(void)
+{
+	return atomic_load_explicit(&nr, memory_order_acquire);
+}
 
 struct patched *patched_by_index(uint32_t i)
 {

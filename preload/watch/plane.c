@@ -10,11 +10,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define GIB       (1ull << 30)
-#define TOP       (1ull << 47)
-#define LOWEST    (1ull << 20) /* below lies nothing of ours (vm.mmap_min_addr is 64 KiB) */
+#define GIB        (1ull << 30)
+#define TOP        (1ull << 47)
+#define LOWEST     (1ull << 20) /* below lies nothing of ours (vm.mmap_min_addr is 64 KiB) */
 #define MAX_PLANES 4096
-/* Room to grow: the heap upwards, the mmap area downwards (or upwards where it is laid out so), a main stack without limit. */
+/* Room to grow: the heap upwards, the mmap area downwards (or upwards where it is laid out so), a main stack without
+ * limit. */
 #define HEAP_ROOM  (64 * GIB)
 #define MMAP_ROOM  (128 * GIB)
 #define STACK_ROOM (4 * GIB)
@@ -35,7 +36,9 @@ static uintptr_t hex(const char **s)
 	uintptr_t v = 0;
 	for (;; (*s)++) {
 		char c = **s;
-		unsigned d = c >= '0' && c <= '9' ? (unsigned)(c - '0') : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
+		unsigned d = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+			     : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
+						    : 16;
 		if (d == 16)
 			return v;
 		v = v << 4 | d;
@@ -101,7 +104,9 @@ static const char *read_windows(struct plane_window *w, unsigned *nr)
 	for (unsigned i = 0; i < n; i++) {
 		bool is_stack = (int)i == stack, last = i + 1 == n;
 		uintptr_t above = last ? TOP : w[i + 1].lo, below = i ? w[i - 1].hi : LOWEST;
-		uintptr_t up = is_stack || w[i].lo > TOP / 2 ? GIB : HEAP_ROOM, down = is_stack ? STACK_ROOM : w[i].lo > TOP / 2 ? MMAP_ROOM : GIB;
+		uintptr_t up = is_stack || w[i].lo > TOP / 2 ? GIB : HEAP_ROOM, down = is_stack            ? STACK_ROOM
+										       : w[i].lo > TOP / 2 ? MMAP_ROOM
+													   : GIB;
 		w[i].hi += up < above - w[i].hi ? up : above - w[i].hi;
 		w[i].lo -= down < w[i].lo - below ? down : w[i].lo - below;
 		w[i].hi = w[i].hi & ~(GIB - 1) ? (w[i].hi + 0xfffff) & ~0xfffffull : w[i].hi;
@@ -167,7 +172,8 @@ static bool map_direct(struct plane *p, uint32_t index, bool null)
 		if (w->lo >= d + LOWEST && map_at(w->lo - d, w->hi - w->lo, null))
 			continue;
 		while (i--)
-			sys2(SYS_munmap, plane_layout.window[i].lo - d, plane_layout.window[i].hi - plane_layout.window[i].lo);
+			sys2(SYS_munmap, plane_layout.window[i].lo - d,
+			     plane_layout.window[i].hi - plane_layout.window[i].lo);
 		return false;
 	}
 	p->gs = 0 - d;
@@ -255,7 +261,10 @@ static void each_range(const struct plane *p, void (*f)(uintptr_t, size_t))
 		f(plane_layout.window[i].lo + p->gs, plane_layout.window[i].hi - plane_layout.window[i].lo);
 }
 
-static void drop(uintptr_t at, size_t bytes) { sys3(SYS_madvise, at, bytes, MADV_DONTNEED); }
+static void drop(uintptr_t at, size_t bytes)
+{
+	sys3(SYS_madvise, at, bytes, MADV_DONTNEED);
+}
 
 void plane_put(struct plane *p)
 {
@@ -273,7 +282,10 @@ void plane_use(const struct plane *p)
 	__asm__ volatile("wrgsbase %0" : : "r"(p->gs) : "memory");
 }
 
-void plane_use_null(void) { plane_use(&null_plane); }
+void plane_use_null(void)
+{
+	plane_use(&null_plane);
+}
 
 /* Whole pages go back to the kernel: they are most likely not present. */
 static void wipe(uintptr_t at, size_t bytes)
@@ -309,4 +321,7 @@ void plane_wipe(const struct plane *p, uintptr_t addr, size_t bytes)
 	}
 }
 
-void plane_fork_child(void) { spin_reset(&lock); }
+void plane_fork_child(void)
+{
+	spin_reset(&lock);
+}

@@ -6,8 +6,8 @@
  * its heap, the mmap area, the main stack; an access elsewhere faults on the plane and is sent to the slow path.
  * Distances are multiples of a stride, chosen so that the windows are disjoint modulo it: planes then overlap neither
  * the program nor each other. Where a window lies so low that no plane fits below (an executable that is not position
- * independent), the arithmetic form is used: plane address = %gs base + the low bits of the program address. Two addresses
- * with the same low bits share a tag then: at worst an access is not recorded.
+ * independent), the arithmetic form is used: plane address = %gs base + the low bits of the program address. Two
+ * addresses with the same low bits share a tag then: at worst an access is not recorded.
  *
  * A thread without a plane of its own has the null plane: zeroes, read-only, every check misses.
  */
@@ -24,8 +24,8 @@ struct plane_window {
 
 struct plane_layout {
 	bool direct;
-	unsigned shift;   /* arithmetic form: the bits of an address that do not count */
-	uint64_t stride;  /* direct form */
+	unsigned shift;  /* arithmetic form: the bits of an address that do not count */
+	uint64_t stride; /* direct form */
 	unsigned nr;
 	struct plane_window window[PLANE_WINDOWS];
 };
@@ -38,8 +38,8 @@ struct plane {
 	bool null;
 };
 
-/* Works out windows and stride from what is mapped now, and maps the null plane. NULL, or why there can be no planes at all
- * (then every check would fault: do not patch). low: the executable is not position independent. */
+/* Works out windows and stride from what is mapped now, and maps the null plane. NULL, or why there can be no planes at
+ * all (then every check would fault: do not patch). low: the executable is not position independent. */
 const char *plane_start(bool low);
 
 /* A plane for one more thread; the null plane when there is no room. */

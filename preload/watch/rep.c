@@ -5,7 +5,8 @@
 
 #define DIRECTION (1u << 10)
 
-static void range(struct thread *t, uintptr_t first, uint64_t count, unsigned width, bool down, bool write, uint32_t stack)
+static void range(struct thread *t, uintptr_t first, uint64_t count, unsigned width, bool down, bool write,
+		  uint32_t stack)
 {
 	if (!count || count > (1ull << 46) / width)
 		return; /* it will fault before it gets there */
@@ -17,7 +18,8 @@ static void range(struct thread *t, uintptr_t first, uint64_t count, unsigned wi
 static uint64_t compared(const struct watch_frame *f, unsigned what, unsigned width, unsigned repeat, bool down)
 {
 	intptr_t step = down ? -(intptr_t)width : (intptr_t)width;
-	const uint8_t *a = (const uint8_t *)f->rdi, *b = what == STRING_CMPS ? (const uint8_t *)f->rsi : (const uint8_t *)&f->rax;
+	const uint8_t *a = (const uint8_t *)f->rdi,
+		      *b = what == STRING_CMPS ? (const uint8_t *)f->rsi : (const uint8_t *)&f->rax;
 	uint64_t n = 0;
 	while (n < f->rcx) {
 		bool equal = true;
@@ -35,7 +37,8 @@ static uint64_t compared(const struct watch_frame *f, unsigned what, unsigned wi
 
 void rep_seen(struct thread *t, const struct watch_site *site, const struct watch_frame *f, uint32_t stack)
 {
-	unsigned what = SITE_STRING_WHAT(site->op), width = SITE_STRING_WIDTH(site->op), repeat = SITE_STRING_REPEAT(site->op);
+	unsigned what = SITE_STRING_WHAT(site->op), width = SITE_STRING_WIDTH(site->op),
+		 repeat = SITE_STRING_REPEAT(site->op);
 	bool down = f->flags & DIRECTION;
 	uint64_t n = repeat == REPEAT_NONE ? 1 : f->rcx;
 	if (!what || !width)

@@ -39,8 +39,14 @@ static __thread struct queue *queue __attribute__((tls_model("initial-exec")));
 
 #define FAULTS (1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) | 1ull << (SIGTRAP - 1))
 
-static bool is_fault(int nr) { return FAULTS >> (nr - 1) & 1; }
-static bool is_handler(const void *h) { return h != (void *)SIG_DFL && h != (void *)SIG_IGN; }
+static bool is_fault(int nr)
+{
+	return FAULTS >> (nr - 1) & 1;
+}
+static bool is_handler(const void *h)
+{
+	return h != (void *)SIG_DFL && h != (void *)SIG_IGN;
+}
 
 __asm__(".text\n.p2align 4\n.hidden signals_restore\n.globl signals_restore\n.type signals_restore,@function\n"
 	"signals_restore:\n	mov $15, %eax\n	syscall\n.size signals_restore, . - signals_restore\n");
@@ -57,7 +63,8 @@ static long install(int nr, const struct kernel_action *wanted)
 		a.flags |= SA_SIGINFO;
 		a.flags &= ~(unsigned long)SA_RESETHAND; /* done by ours: it must be ours that stays */
 		if (fault) {
-			/* A check may fault on its plane anywhere, inside a handler of the program's for this very signal too. */
+			/* A check may fault on its plane anywhere, inside a handler of the program's for this very
+			 * signal too. */
 			a.flags |= SA_NODEFER | (is_handler(wanted->handler) ? 0 : SA_ONSTACK);
 			a.mask &= is_handler(wanted->handler) ? ~0ull : 0;
 		}
@@ -78,7 +85,8 @@ static void die_of(int nr)
 	sys4(SYS_rt_sigaction, nr, &dfl, NULL, 8);
 }
 
-/* The default of SIGSEGV and SIGBUS, or their being ignored: the instruction runs again and the kernel does what it does. */
+/* The default of SIGSEGV and SIGBUS, or their being ignored: the instruction runs again and the kernel does what it
+ * does. */
 static void by_default(int nr, const siginfo_t *si, ucontext_t *uc)
 {
 	die_of(nr);
@@ -171,7 +179,8 @@ static void on_signal(int nr, siginfo_t *si, void *context)
 		*ip = (greg_t)to;
 }
 
-/* ---- what the program asks for ------------------------------------------------------------------------------------ */
+/* ---- what the program asks for ------------------------------------------------------------------------------------
+ */
 
 static uint64_t mask_of(const sigset_t *s)
 {
@@ -186,7 +195,8 @@ bool signals_action(int nr, const struct sigaction *act, struct sigaction *old, 
 		return false;
 	struct kernel_action was = program[nr], next;
 	if (act) {
-		next = (struct kernel_action){ (void *)(uintptr_t)act->sa_sigaction, (unsigned)act->sa_flags, NULL, mask_of(&act->sa_mask) };
+		next = (struct kernel_action){ (void *)(uintptr_t)act->sa_sigaction, (unsigned)act->sa_flags, NULL,
+					       mask_of(&act->sa_mask) };
 		/* The handler first: a signal may arrive in between. */
 		program[nr] = next;
 		*result = (int)install(nr, &next);
@@ -233,4 +243,7 @@ uint64_t signals_block(void)
 	return had;
 }
 
-void signals_unblock(uint64_t had) { sys4(SYS_rt_sigprocmask, SIG_SETMASK, &had, NULL, 8); }
+void signals_unblock(uint64_t had)
+{
+	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &had, NULL, 8);
+}

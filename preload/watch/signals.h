@@ -1,9 +1,10 @@
 /*
  * signals.h - The program's signal handlers, while some of its code runs from trampolines.
  *
- * Every handler is called through ours: it finds the interrupted address where the program put it, not in a trampoline; the
- * words that emitted code keeps registers in are kept for it; and it never runs inside the slow path, but just after.
- * A fault on a plane (an address outside the windows) is sent to the slow path; any other fault is the program's.
+ * Every handler is called through ours: it finds the interrupted address where the program put it, not in a trampoline;
+ * the words that emitted code keeps registers in are kept for it; and it never runs inside the slow path, but just
+ * after. A fault on a plane (an address outside the windows) is sent to the slow path; any other fault is the
+ * program's.
  */
 #ifndef SNARL_WATCH_SIGNALS_H
 #define SNARL_WATCH_SIGNALS_H

@@ -1,12 +1,12 @@
 /*
  * tsan_abi.c - Programs compiled with -fsanitize=thread but not linked with its library: their calls, our rule.
  *
- * Where the compiler has put a call beside each access there is nothing to patch, and what is atomic, and in which order, is
- * known for certain. source: the calls that gcc 12 and clang 14 emit (compiler-rt/include/sanitizer/tsan_interface_atomic.h,
- * lib/tsan/rtl/tsan_interface.h).
+ * Where the compiler has put a call beside each access there is nothing to patch, and what is atomic, and in which
+ * order, is known for certain. source: the calls that gcc 12 and clang 14 emit
+ * (compiler-rt/include/sanitizer/tsan_interface_atomic.h, lib/tsan/rtl/tsan_interface.h).
  *
- * A fence orders what stands around it by way of relaxed accesses: those that read are acquired from at the fence, those that
- * write after one release.
+ * A fence orders what stands around it by way of relaxed accesses: those that read are acquired from at the fence,
+ * those that write after one release.
  */
 #include "detect/verbs.h"
 
@@ -20,11 +20,12 @@ static __thread struct {
 	uintptr_t loaded[LOADED]; /* read relaxed since the last fence */
 } relaxed __attribute__((tls_model("initial-exec")));
 
-#define HERE()                                                                                                       \
-	((struct site){ (uintptr_t)__builtin_return_address(0), (uintptr_t)__builtin_frame_address(0) + 2 * sizeof(void *) })
+#define HERE()                                                  \
+	((struct site){ (uintptr_t)__builtin_return_address(0), \
+			(uintptr_t)__builtin_frame_address(0) + 2 * sizeof(void *) })
 /* Declared by nobody: the compiler makes the calls by itself. */
-#define ABI(ret, name, params)                                                                                       \
-	EXPORT ret name params;                                                                                       \
+#define ABI(ret, name, params)  \
+	EXPORT ret name params; \
 	EXPORT ret name params
 
 /* The calling thread, if its accesses count now. */
@@ -63,31 +64,79 @@ ABI(void, __tsan_init, (void))
 	gate_open();
 }
 
-ABI(void, __tsan_func_entry, (void *pc)) { (void)pc; }
+ABI(void, __tsan_func_entry, (void *pc))
+{
+	(void)pc;
+}
 ABI(void, __tsan_func_exit, (void)) {}
-ABI(void, __tsan_ignore_thread_begin, (void)) { race_ignore(true); }
-ABI(void, __tsan_ignore_thread_end, (void)) { race_ignore(false); }
+ABI(void, __tsan_ignore_thread_begin, (void))
+{
+	race_ignore(true);
+}
+ABI(void, __tsan_ignore_thread_end, (void))
+{
+	race_ignore(false);
+}
 
-#define ACCESS(bytes)                                                                                                \
-	ABI(void, __tsan_read##bytes, (void *p)) { accessed((uintptr_t)p, bytes, false, HERE()); }                    \
-	ABI(void, __tsan_write##bytes, (void *p)) { accessed((uintptr_t)p, bytes, true, HERE()); }                    \
-	ABI(void, __tsan_read_write##bytes, (void *p)) { accessed((uintptr_t)p, bytes, true, HERE()); }               \
-	ABI(void, __tsan_volatile_read##bytes, (void *p)) { accessed((uintptr_t)p, bytes, false, HERE()); }           \
-	ABI(void, __tsan_volatile_write##bytes, (void *p)) { accessed((uintptr_t)p, bytes, true, HERE()); }           \
-	ABI(void, __tsan_unaligned_read##bytes, (void *p)) { accessed((uintptr_t)p, bytes, false, HERE()); }          \
-	ABI(void, __tsan_unaligned_write##bytes, (void *p)) { accessed((uintptr_t)p, bytes, true, HERE()); }          \
-	ABI(void, __tsan_unaligned_read_write##bytes, (void *p)) { accessed((uintptr_t)p, bytes, true, HERE()); }     \
-	ABI(void, __tsan_unaligned_volatile_read##bytes, (void *p)) { accessed((uintptr_t)p, bytes, false, HERE()); } \
-	ABI(void, __tsan_unaligned_volatile_write##bytes, (void *p)) { accessed((uintptr_t)p, bytes, true, HERE()); }
+#define ACCESS(bytes)                                                \
+	ABI(void, __tsan_read##bytes, (void *p))                     \
+	{                                                            \
+		accessed((uintptr_t)p, bytes, false, HERE());        \
+	}                                                            \
+	ABI(void, __tsan_write##bytes, (void *p))                    \
+	{                                                            \
+		accessed((uintptr_t)p, bytes, true, HERE());         \
+	}                                                            \
+	ABI(void, __tsan_read_write##bytes, (void *p))               \
+	{                                                            \
+		accessed((uintptr_t)p, bytes, true, HERE());         \
+	}                                                            \
+	ABI(void, __tsan_volatile_read##bytes, (void *p))            \
+	{                                                            \
+		accessed((uintptr_t)p, bytes, false, HERE());        \
+	}                                                            \
+	ABI(void, __tsan_volatile_write##bytes, (void *p))           \
+	{                                                            \
+		accessed((uintptr_t)p, bytes, true, HERE());         \
+	}                                                            \
+	ABI(void, __tsan_unaligned_read##bytes, (void *p))           \
+	{                                                            \
+		accessed((uintptr_t)p, bytes, false, HERE());        \
+	}                                                            \
+	ABI(void, __tsan_unaligned_write##bytes, (void *p))          \
+	{                                                            \
+		accessed((uintptr_t)p, bytes, true, HERE());         \
+	}                                                            \
+	ABI(void, __tsan_unaligned_read_write##bytes, (void *p))     \
+	{                                                            \
+		accessed((uintptr_t)p, bytes, true, HERE());         \
+	}                                                            \
+	ABI(void, __tsan_unaligned_volatile_read##bytes, (void *p))  \
+	{                                                            \
+		accessed((uintptr_t)p, bytes, false, HERE());        \
+	}                                                            \
+	ABI(void, __tsan_unaligned_volatile_write##bytes, (void *p)) \
+	{                                                            \
+		accessed((uintptr_t)p, bytes, true, HERE());         \
+	}
 ACCESS(1)
 ACCESS(2)
 ACCESS(4)
 ACCESS(8)
 ACCESS(16)
 
-ABI(void, __tsan_read_range, (void *p, size_t n)) { accessed((uintptr_t)p, n, false, HERE()); }
-ABI(void, __tsan_write_range, (void *p, size_t n)) { accessed((uintptr_t)p, n, true, HERE()); }
-ABI(void, __tsan_vptr_read, (void **p)) { accessed((uintptr_t)p, sizeof *p, false, HERE()); }
+ABI(void, __tsan_read_range, (void *p, size_t n))
+{
+	accessed((uintptr_t)p, n, false, HERE());
+}
+ABI(void, __tsan_write_range, (void *p, size_t n))
+{
+	accessed((uintptr_t)p, n, true, HERE());
+}
+ABI(void, __tsan_vptr_read, (void **p))
+{
+	accessed((uintptr_t)p, sizeof *p, false, HERE());
+}
 
 /* A constructor on the way up stores the same pointer again: not a write. */
 ABI(void, __tsan_vptr_update, (void **p, void *now))
@@ -96,7 +145,8 @@ ABI(void, __tsan_vptr_update, (void **p, void *now))
 		accessed((uintptr_t)p, sizeof *p, true, HERE());
 }
 
-/* ---- clang's own copies ---------------------------------------------------------------------------------------------- */
+/* ---- clang's own copies
+ * ---------------------------------------------------------------------------------------------- */
 
 ABI(void *, __tsan_memcpy, (void *to, const void *from, size_t n))
 {
@@ -118,10 +168,17 @@ ABI(void *, __tsan_memset, (void *to, int c, size_t n))
 	return __builtin_memset(to, c, n);
 }
 
-/* ---- atomics -------------------------------------------------------------------------------------------------------- */
+/* ---- atomics --------------------------------------------------------------------------------------------------------
+ */
 
-static bool acquires(int order) { return order != __ATOMIC_RELAXED && order != __ATOMIC_RELEASE; }
-static bool releases(int order) { return order >= __ATOMIC_RELEASE; }
+static bool acquires(int order)
+{
+	return order != __ATOMIC_RELAXED && order != __ATOMIC_RELEASE;
+}
+static bool releases(int order)
+{
+	return order >= __ATOMIC_RELEASE;
+}
 
 static struct thread *before_atomic(uintptr_t addr, unsigned bytes, bool write, int order)
 {
@@ -150,68 +207,69 @@ static void after_atomic(struct thread *t, uintptr_t addr, bool read, int order)
 	gate_open();
 }
 
-#define AROUND(p, bytes, read, write, order, statement)                                                              \
-	do {                                                                                                         \
-		struct thread *t_ = before_atomic((uintptr_t)(p), bytes, write, order);                               \
-		statement;                                                                                            \
-		after_atomic(t_, (uintptr_t)(p), read, order);                                                        \
+#define AROUND(p, bytes, read, write, order, statement)                                 \
+	do {                                                                            \
+		struct thread *t_ = before_atomic((uintptr_t)(p), bytes, write, order); \
+		statement;                                                              \
+		after_atomic(t_, (uintptr_t)(p), read, order);                          \
 	} while (0)
 
-#define RMW(bits, type, name, expression)                                                                            \
-	ABI(type, __tsan_atomic##bits##_##name, (volatile type *p, type v, int order))                                \
-	{                                                                                                             \
-		type old;                                                                                             \
-		AROUND(p, bits / 8, true, true, order, old = expression);                                             \
-		return old;                                                                                           \
+#define RMW(bits, type, name, expression)                                               \
+	ABI(type, __tsan_atomic##bits##_##name, (volatile type * p, type v, int order)) \
+	{                                                                               \
+		type old;                                                               \
+		AROUND(p, bits / 8, true, true, order, old = expression);               \
+		return old;                                                             \
 	}
 
-#define CAS(bits, type, name)                                                                                        \
-	ABI(int, __tsan_atomic##bits##_compare_exchange_##name,                                                       \
-	    (volatile type *p, type *expected, type v, int order, int failing))                                       \
-	{                                                                                                             \
-		int ok;                                                                                               \
-		(void)failing;                                                                                        \
-		AROUND(p, bits / 8, true, true, order, ok = CAS_##bits(p, expected, v));                              \
-		return ok;                                                                                            \
+#define CAS(bits, type, name)                                                            \
+	ABI(int, __tsan_atomic##bits##_compare_exchange_##name,                          \
+	    (volatile type * p, type * expected, type v, int order, int failing))        \
+	{                                                                                \
+		int ok;                                                                  \
+		(void)failing;                                                           \
+		AROUND(p, bits / 8, true, true, order, ok = CAS_##bits(p, expected, v)); \
+		return ok;                                                               \
 	}
 
-#define ATOMICS(bits, type)                                                                                          \
-	ABI(type, __tsan_atomic##bits##_load, (const volatile type *p, int order))                                    \
-	{                                                                                                             \
-		type v;                                                                                               \
-		AROUND(p, bits / 8, true, false, order, v = LOAD_##bits(p));                                          \
-		return v;                                                                                             \
-	}                                                                                                             \
-	ABI(void, __tsan_atomic##bits##_store, (volatile type *p, type v, int order))                                 \
-	{                                                                                                             \
-		AROUND(p, bits / 8, false, true, order, STORE_##bits(p, v));                                          \
-	}                                                                                                             \
-	CAS(bits, type, strong)                                                                                       \
-	CAS(bits, type, weak)                                                                                         \
-	ABI(type, __tsan_atomic##bits##_compare_exchange_val, (volatile type *p, type expected, type v, int order, int failing)) \
-	{                                                                                                             \
-		(void)failing;                                                                                        \
-		AROUND(p, bits / 8, true, true, order, (void)CAS_##bits(p, &expected, v));                            \
-		return expected;                                                                                      \
-	}                                                                                                             \
-	RMW(bits, type, exchange, RMW_##bits(p, v))                                                                   \
-	RMW(bits, type, fetch_add, RMW_##bits(p, old_ + v))                                                           \
-	RMW(bits, type, fetch_sub, RMW_##bits(p, old_ - v))                                                           \
-	RMW(bits, type, fetch_and, RMW_##bits(p, old_ &v))                                                            \
-	RMW(bits, type, fetch_or, RMW_##bits(p, old_ | v))                                                            \
-	RMW(bits, type, fetch_xor, RMW_##bits(p, old_ ^ v))                                                           \
+#define ATOMICS(bits, type)                                                                \
+	ABI(type, __tsan_atomic##bits##_load, (const volatile type *p, int order))         \
+	{                                                                                  \
+		type v;                                                                    \
+		AROUND(p, bits / 8, true, false, order, v = LOAD_##bits(p));               \
+		return v;                                                                  \
+	}                                                                                  \
+	ABI(void, __tsan_atomic##bits##_store, (volatile type * p, type v, int order))     \
+	{                                                                                  \
+		AROUND(p, bits / 8, false, true, order, STORE_##bits(p, v));               \
+	}                                                                                  \
+	CAS(bits, type, strong)                                                            \
+	CAS(bits, type, weak)                                                              \
+	ABI(type, __tsan_atomic##bits##_compare_exchange_val,                              \
+	    (volatile type * p, type expected, type v, int order, int failing))            \
+	{                                                                                  \
+		(void)failing;                                                             \
+		AROUND(p, bits / 8, true, true, order, (void)CAS_##bits(p, &expected, v)); \
+		return expected;                                                           \
+	}                                                                                  \
+	RMW(bits, type, exchange, RMW_##bits(p, v))                                        \
+	RMW(bits, type, fetch_add, RMW_##bits(p, old_ + v))                                \
+	RMW(bits, type, fetch_sub, RMW_##bits(p, old_ - v))                                \
+	RMW(bits, type, fetch_and, RMW_##bits(p, old_ &v))                                 \
+	RMW(bits, type, fetch_or, RMW_##bits(p, old_ | v))                                 \
+	RMW(bits, type, fetch_xor, RMW_##bits(p, old_ ^ v))                                \
 	RMW(bits, type, fetch_nand, RMW_##bits(p, (__typeof__(v))(~(old_ & v))))
 
-#define ANY_LOAD(p)       __atomic_load_n(p, __ATOMIC_SEQ_CST)
-#define ANY_STORE(p, v)   __atomic_store_n(p, v, __ATOMIC_SEQ_CST)
-#define ANY_CAS(p, e, v)  __atomic_compare_exchange_n(p, e, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
-#define ANY_RMW(p, expression)                                                                                       \
-	({                                                                                                           \
-		__typeof__(v) old_ = __atomic_load_n(p, __ATOMIC_RELAXED);                                            \
-		while (!__atomic_compare_exchange_n(p, &old_, (__typeof__(v))(expression), false, __ATOMIC_SEQ_CST,   \
-						    __ATOMIC_SEQ_CST))                                                \
-			;                                                                                             \
-		old_;                                                                                                 \
+#define ANY_LOAD(p)      __atomic_load_n(p, __ATOMIC_SEQ_CST)
+#define ANY_STORE(p, v)  __atomic_store_n(p, v, __ATOMIC_SEQ_CST)
+#define ANY_CAS(p, e, v) __atomic_compare_exchange_n(p, e, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+#define ANY_RMW(p, expression)                                                                                      \
+	({                                                                                                          \
+		__typeof__(v) old_ = __atomic_load_n(p, __ATOMIC_RELAXED);                                          \
+		while (!__atomic_compare_exchange_n(p, &old_, (__typeof__(v))(expression), false, __ATOMIC_SEQ_CST, \
+						    __ATOMIC_SEQ_CST))                                              \
+			;                                                                                           \
+		old_;                                                                                               \
 	})
 #define LOAD_8   ANY_LOAD
 #define LOAD_16  ANY_LOAD
@@ -252,12 +310,12 @@ static unsigned __int128 load16(const volatile unsigned __int128 *p)
 
 #define LOAD_128(p)      load16(p)
 #define CAS_128(p, e, v) cas16(p, e, v)
-#define RMW_128(p, expression)                                                                                       \
-	({                                                                                                           \
-		unsigned __int128 old_ = load16(p);                                                                   \
-		while (!cas16(p, &old_, expression))                                                                  \
-			;                                                                                             \
-		old_;                                                                                                 \
+#define RMW_128(p, expression)                       \
+	({                                           \
+		unsigned __int128 old_ = load16(p);  \
+		while (!cas16(p, &old_, expression)) \
+			;                            \
+		old_;                                \
 	})
 #define STORE_128(p, v) ((void)RMW_128(p, v))
 
@@ -282,4 +340,7 @@ ABI(void, __tsan_atomic_thread_fence, (int order))
 	gate_open();
 }
 
-ABI(void, __tsan_atomic_signal_fence, (int order)) { (void)order; }
+ABI(void, __tsan_atomic_signal_fence, (int order))
+{
+	(void)order;
+}

@@ -11,17 +11,29 @@ struct dynamic {
 };
 
 /* Entries are addresses where the loader could write them, and link-time addresses elsewhere. */
-static uintptr_t here(const struct module *m, uintptr_t v) { return v < m->bias ? v + m->bias : v; }
+static uintptr_t here(const struct module *m, uintptr_t v)
+{
+	return v < m->bias ? v + m->bias : v;
+}
 
 static void read_dynamic(const struct module *m, const Elf64_Dyn *e, struct dynamic *d)
 {
 	for (; e->d_tag != DT_NULL; e++)
 		switch (e->d_tag) {
-		case DT_RELA: d->rela = here(m, e->d_un.d_ptr); break;
-		case DT_RELASZ: d->rela_bytes = e->d_un.d_val; break;
-		case DT_PLTGOT: d->pltgot = here(m, e->d_un.d_ptr); break;
-		case DT_PLTRELSZ: d->plt_bytes = e->d_un.d_val; break;
-		default: break;
+		case DT_RELA:
+			d->rela = here(m, e->d_un.d_ptr);
+			break;
+		case DT_RELASZ:
+			d->rela_bytes = e->d_un.d_val;
+			break;
+		case DT_PLTGOT:
+			d->pltgot = here(m, e->d_un.d_ptr);
+			break;
+		case DT_PLTRELSZ:
+			d->plt_bytes = e->d_un.d_val;
+			break;
+		default:
+			break;
 		}
 }
 
@@ -65,7 +77,9 @@ bool view_of(const struct module *m, struct view *o)
 	}
 	/* Words for lazy binding: three of the loader's own and one for each entry. source: psABI 5.2 */
 	if (d.pltgot && d.plt_bytes && (!nr_fixed || d.pltgot >= fixed[0].hi))
-		fixed[nr_fixed ? 1 : 0] = (struct code_span){ d.pltgot, d.pltgot + 8 * (3 + d.plt_bytes / sizeof(Elf64_Rela)) }, nr_fixed = nr_fixed ? 2 : 1;
+		fixed[nr_fixed ? 1 : 0] =
+		    (struct code_span){ d.pltgot, d.pltgot + 8 * (3 + d.plt_bytes / sizeof(Elf64_Rela)) },
+				     nr_fixed = nr_fixed ? 2 : 1;
 	for (unsigned i = 0; i < nr; i++) {
 		uintptr_t lo = m->bias + ph[i].p_vaddr, hi = lo + ph[i].p_memsz;
 		if (ph[i].p_type != PT_LOAD || !(ph[i].p_flags & PF_R) || lo >= hi)
@@ -74,7 +88,8 @@ bool view_of(const struct module *m, struct view *o)
 			if (o->v.nr_text == VIEW_SPANS || ph[i].p_flags & PF_W)
 				return false;
 			o->text[o->v.nr_text++] = (struct code_span){ lo, m->bias + ph[i].p_vaddr + ph[i].p_filesz };
-		} else if (!(ph[i].p_flags & PF_W ? add_writable(o, lo, hi, fixed, nr_fixed) : add_data(o, lo, hi, true))) {
+		} else if (!(ph[i].p_flags & PF_W ? add_writable(o, lo, hi, fixed, nr_fixed)
+						  : add_data(o, lo, hi, true))) {
 			return false;
 		}
 	}

@@ -97,7 +97,7 @@ static void check_moved(const struct plan *p, uintptr_t arena)
 			continue;
 		uint32_t at = m->to, steps = 0;
 		for (;; at += new.len) {
-			if (steps++ > 120 || at >= p->image_bytes ||
+			if (steps++ > 1000 || at >= p->image_bytes ||
 			    !decoder->decode(decoder, p->image + at, p->image_bytes - at, &new))
 				fail_msg("%#lx is not at its new place %#x", p->base + m->from, m->to);
 			if (same_insn(p, arena, &old, &new, at))
@@ -248,7 +248,8 @@ static size_t one_file(const char *path)
 static void test_files(void **state)
 {
 	(void)state;
-	char *own = getenv("FILES") ? strdup(getenv("FILES")) : NULL;
+	bool own_files = getenv("FILES") != NULL;
+	char *own = own_files ? strdup(getenv("FILES")) : NULL;
 	if (own) {
 		for (char *f = strtok(own, " "); f; f = strtok(NULL, " "))
 			one_file(f);
@@ -276,7 +277,7 @@ static void test_files(void **state)
 	       "%lu lives\n",
 	       total.files, total.accesses, 100.0 * (double)total.watched / (double)total.accesses, total.windows,
 	       total.moved, total.sites, total.islands, total.traps, total.lives);
-	assert_true(total.files > 0 && total.watched * 100 > total.accesses * 90);
+	assert_true(total.files > 0 && (own_files || total.watched * 100 > total.accesses * 90));
 }
 
 int main(void)
