@@ -78,6 +78,9 @@ HOT void happens_after(struct thread *t, uintptr_t key)
 		happens_after_slow(t, key);
 }
 
+/* A signal sent comes before its handler. Keys with bit 62 are nobody's addresses; hooks/io.c has the others. */
+#define KEY_SIGNAL(nr) (1ul << 62 | 1ul << 61 | (uintptr_t)(unsigned)(nr) << 2)
+
 /* The chain of the first and only lock held, if it is the one asked for last; else 0. */
 HOT uint32_t chain_of_first(const struct thread *t)
 {

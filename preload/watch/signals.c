@@ -5,7 +5,7 @@
 #include "base/spin.h"
 #include "base/sys.h"
 #include "core/tls.h"
-#include "detect/race.h"
+#include "detect/verbs.h"
 #include "watch/patched.h"
 #include "watch/miss.h"
 
@@ -120,6 +120,8 @@ static void call_program(int nr, siginfo_t *si, ucontext_t *uc)
 		mask &= ~FAULTS;
 		sys4(SYS_rt_sigprocmask, SIG_BLOCK, &mask, &had, 8);
 	}
+	if (!fault && tls.gate == 0 && tls.thread)
+		happens_after(tls.thread, KEY_SIGNAL(nr)); /* whoever sent it did that before */
 	((handler3)(uintptr_t)a.handler)(nr, si, uc);
 	if (fault)
 		sys4(SYS_rt_sigprocmask, SIG_SETMASK, &had, NULL, 8);
