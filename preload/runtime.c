@@ -34,6 +34,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define CONFINED_ROOM (1u << 20)
+
 static struct options options;
 static char exe[PATH_MAX], library[PATH_MAX], command[PATH_MAX];
 static char args[4096];
@@ -257,6 +259,23 @@ static void process_ending(const char *reason)
 	gate_open();
 }
 
+/* What is found from here on goes to the journal alone, into the room that there is. */
+static void confining(void)
+{
+	gate_shut();
+	if (reporting) {
+		journal_close();
+		reporter_finish(2000000000u);
+		reporting = false;
+	}
+	if (journal_has_file()) {
+		emit_note("the program confines itself (seccomp): from here on snarl makes no system calls; stalls are not found");
+		journal_ahead(CONFINED_ROOM);
+	}
+	waitfor_blind = true;
+	gate_open();
+}
+
 /* The program hangs for good, and this has been reported. */
 static void hang(void)
 {
@@ -306,6 +325,8 @@ static void fork_parent(void)
 static void fork_child(void)
 {
 	struct thread *self = tls.thread;
+	if (sys_confined.on)
+		sys_confined.pid = sys_gettid();
 	pid = sys_getpid();
 	spin_thaw(true);
 	arena_fork_child();
@@ -431,7 +452,8 @@ static void start_floors(void)
 	order_on_cycle(semlock_cycle);
 	semlock_on_cycle(cycle_found);
 	order_on_question(reader_blocks_reader);
-	process_events = (struct process_events){ .ending = process_ending, .first_thread = first_thread, .modules_changed = modules_changed };
+	process_events = (struct process_events){ .ending = process_ending, .first_thread = first_thread, .modules_changed = modules_changed,
+						  .confining = confining };
 	if (options.eager && options.races != RACES_OFF)
 		process_events.program_starts = hook_before_first_thread;
 }

@@ -10,8 +10,43 @@
 #include <sys/mman.h>
 #include <time.h>
 
+struct sys_confined sys_confined;
+
+#define RESERVE ((size_t)64 << 20) /* address space; pages come as they are touched */
+
+static char *reserve;
+static _Atomic size_t reserve_used = RESERVE;
+
+void sys_confine(int (*tid)(void))
+{
+	long p = reserve ? (long)reserve
+			 : sys6(SYS_mmap, 0, (long)RESERVE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (!reserve && !(p < 0 && p > -4096)) {
+		reserve = (char *)p;
+		atomic_store(&reserve_used, 0);
+	}
+	sys_confined.pid = sys_getpid();
+	sys_confined.tid = tid;
+	__atomic_store_n(&sys_confined.on, true, __ATOMIC_SEQ_CST);
+}
+
+void sys_release(void) { __atomic_store_n(&sys_confined.on, false, __ATOMIC_SEQ_CST); }
+
+static void *from_reserve(size_t bytes)
+{
+	size_t at = atomic_load(&reserve_used);
+	bytes = (bytes + 4095) & ~(size_t)4095;
+	do
+		if (bytes > RESERVE - at)
+			return NULL;
+	while (!atomic_compare_exchange_weak(&reserve_used, &at, at + bytes));
+	return reserve + at;
+}
+
 void *sys_map(size_t bytes)
 {
+	if (unlikely(sys_confined.on))
+		return from_reserve(bytes);
 	long p = sys6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	return p < 0 && p > -4096 ? NULL : (void *)p;
 }

@@ -218,7 +218,7 @@ void reporter_finish(uint64_t timeout_ns)
 	while (waiter_pid) {
 		/* Its pid alone, and __WALL: the target's own children are the target's to reap. */
 		long r = sys4(SYS_wait4, waiter_pid, NULL, __WALL | WNOHANG, NULL);
-		if (r == waiter_pid || r == -ECHILD) {
+		if (r == waiter_pid || r == -ECHILD || r == -EPERM) { /* EPERM: confined (base/sys.h) */
 			forget(running);
 			return;
 		}

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "base/arena.h"
+#include "base/sys.h"
 #include "core/borrow.h"
 #include "core/depot.h"
 #include "core/module.h"
@@ -155,7 +156,7 @@ static COLD __attribute__((noinline)) uint32_t capture(struct stack_cache *c, ui
 		s->frames[i] = stack_frame_of(f[i].pc, f[i].exact);
 
 	bool borrowed = false;
-	if (end == STEP_CUT && n < depth && borrow_available()) {
+	if (end == STEP_CUT && n < depth && borrow_available() && !sys_confined.on) {
 		unsigned m = borrow_backtrace(s->borrowed, OWN_MAX + depth), j = 0;
 		while (j < m && (uintptr_t)s->borrowed[j] != pc)
 			j++;

@@ -436,7 +436,8 @@ void thread_created(struct thread *t, struct thread_info *info, uintptr_t handle
 {
 	gate_shut();
 	if (ok) {
-		atomic_store(&info->handle, handle);
+		if (handle || !sys_confined.on)
+			atomic_store(&info->handle, handle);
 		t->seg++;
 	} else {
 		thread_unborn(info);

@@ -126,7 +126,7 @@ static void owners_of(struct link *l, struct owners *o, bool own, bool patient, 
 			o->found[o->nr++] = u;
 		return;
 	}
-	if (family == FAMILY_MUTEX)
+	if (family == FAMILY_MUTEX && !sys_confined.on)
 		return; /* free for a moment */
 	o->lock = l->wait.lock;
 	o->want_key = l->wait.key;

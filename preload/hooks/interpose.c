@@ -93,7 +93,7 @@ struct thread *hook_attach(struct thread_info *info, uintptr_t lo, uintptr_t hi)
 	if (!atomic_load_explicit(&hook_on, memory_order_acquire) || tls.inside != GATE_NEW)
 		return NULL;
 	tls.inside = GATE_IN;
-	if (!hi)
+	if (!hi && !sys_confined.on)
 		own_stack(&lo, &hi);
 	struct thread *t = thread_attach(info, (uintptr_t)pthread_self(), lo, hi);
 	if (!t) {

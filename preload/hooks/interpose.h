@@ -94,6 +94,8 @@ void hook_unwind_resolve(bool open);
 
 /* Before the process gets its second thread: the runtime opens what it needs only then. */
 void hook_before_first_thread(void);
+/* It has to do without. */
+void hook_skip_first_thread(void);
 
 void hook_eyes_start(void);
 

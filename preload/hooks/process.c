@@ -28,6 +28,8 @@ void hook_before_first_thread(void)
 	hook_unwind_resolve(false);
 }
 
+void hook_skip_first_thread(void) { atomic_store(&first_thread_seen, true); }
+
 static void ending(const char *reason)
 {
 	if (hook_thread() && process_events.ending)

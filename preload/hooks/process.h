@@ -11,6 +11,8 @@ struct process_events {
 	void (*ending)(const char *reason);
 	/* Before main and the executable's constructors, when all libraries' have run; NULL: nobody asks. */
 	void (*program_starts)(void);
+	/* The program is about to shut itself in: the last chance for a system call. */
+	void (*confining)(void);
 	/* Before the first pthread_create. */
 	void (*first_thread)(void);
 	/* Modules may have changed: after dlclose. */

@@ -116,9 +116,14 @@ static struct start *start_new(struct thread *t, struct site site, bool detached
 }
 
 /* What libc has stored for the program; the new thread may have freed the place already. 0: not to be read any more. */
-static uintptr_t created_handle(const void *place)
+static uintptr_t created_handle(const void *place, struct thread_info *info)
 {
 	uintptr_t v = 0;
+	/* It says so itself when it starts. */
+	for (unsigned i = 0; sys_confined.on && i < 500 && !(v = atomic_load(&info->handle)); i++)
+		sys_futex_wait(&info->handle, 0, 200000);
+	if (sys_confined.on)
+		return v;
 	struct iovec to = { &v, sizeof v }, from = { (void *)(uintptr_t)place, sizeof v };
 	return sys6(SYS_process_vm_readv, sys_gettid(), (long)&to, 1, (long)&from, 1, 0) == sizeof v ? v : 0;
 }
@@ -141,7 +146,7 @@ INTERPOSE(int, pthread_create,
 	struct thread_info *info = s->info;
 	int r = REAL(pthread_create)(thread, attr, run, s);
 	/* A detached thread may be over and its handle with it; nobody will ask for it. */
-	thread_created(t, info, r == 0 && detached == PTHREAD_CREATE_JOINABLE ? created_handle(thread) : 0, r == 0);
+	thread_created(t, info, r == 0 && detached == PTHREAD_CREATE_JOINABLE ? created_handle(thread, info) : 0, r == 0);
 	if (r)
 		arena_free(s);
 	return r;
@@ -160,7 +165,7 @@ INTERPOSE(int, thrd_create, (thrd_t *thread, thrd_start_t fn, void *arg))
 	s->arg = arg;
 	struct thread_info *info = s->info;
 	int r = REAL(thrd_create)(thread, run_c11, s);
-	thread_created(t, info, r == thrd_success ? created_handle(thread) : 0, r == thrd_success);
+	thread_created(t, info, r == thrd_success ? created_handle(thread, info) : 0, r == thrd_success);
 	if (r != thrd_success)
 		arena_free(s);
 	return r;
