@@ -371,7 +371,10 @@ static void first_thread(void)
 	gate_open();
 }
 
-static bool reader_blocks_reader(uint32_t lock) { return object_by_id(lock)->attrs & OBJECT_PREFER_WRITER; }
+static bool reader_blocks_reader(uint32_t lock)
+{
+	return lock >> OBJECT_FAMILY_SHIFT == FAMILY_RWLOCK && object_by_id(lock)->attrs & OBJECT_PREFER_WRITER;
+}
 
 /* Names the cycle's parties and hands it to the journal. */
 static void cycle_found(const struct order_cycle *c)

@@ -15,7 +15,7 @@ struct order_pool chain_ctxs = ORDER_POOL_INIT(struct chain_ctx), chain_cells = 
 uint64_t chain_nr, chain_nr_deps, chain_dropped, chain_merged;
 uint32_t chain_next_id = 1;
 
-static struct order_table nodes;
+struct order_table chain_nodes;
 static struct chain_chunk *free_chunk;
 
 /* ---- locks ---- */
@@ -87,7 +87,7 @@ static bool same_step(uint32_t id, const void *key)
 uint32_t chain_find(uint32_t parent, uint32_t lock, uint32_t key)
 {
 	struct step s = { parent, lock, key };
-	return order_table_find(&nodes, order_hash(parent, lock, key), same_step, &s);
+	return order_table_find(&chain_nodes, order_hash(parent, lock, key), same_step, &s);
 }
 
 static bool dir_grow(uint32_t chunk)
@@ -213,6 +213,15 @@ static void become_inner(uint32_t id)
 	chain_link(id, CHAIN_PEERS);
 }
 
+static void new_child(uint32_t id, uint32_t parent)
+{
+	struct chain_node *p = chain_node(parent);
+	chain_link(id, CHAIN_SIBLINGS);
+	become_inner(parent);
+	if (!chain_fans_out(p))
+		p->bits += CHAIN_FANS;
+}
+
 uint32_t chain_after(uint32_t id, uint32_t top, bool descend)
 {
 	const struct chain_node *n = chain_node(id);
@@ -255,7 +264,7 @@ uint32_t chain_add(uint32_t parent, uint32_t lock, uint32_t key)
 	/* The lock last: with it the node is there for readers that hold no lock. */
 	*n = (struct chain_node){ .parent = parent, .bits = ((chain_depth(p) + 1) << CHAIN_DEPTH_SHIFT) | key };
 	__atomic_store_n(&n->lock, lock, __ATOMIC_RELEASE);
-	if (!order_table_add(&nodes, order_hash(parent, lock, key), id)) {
+	if (!order_table_add(&chain_nodes, order_hash(parent, lock, key), id)) {
 		n->lock = 0;
 		node_gone(id);
 		return 0;
@@ -265,8 +274,7 @@ uint32_t chain_add(uint32_t parent, uint32_t lock, uint32_t key)
 	if (unlikely(l->gate) && !writes(parent, l->gate))
 		l->gate = 0;
 	chain_link(id, CHAIN_PEERS);
-	chain_link(id, CHAIN_SIBLINGS);
-	become_inner(parent);
+	new_child(id, parent);
 	changed();
 	return id;
 }
@@ -274,13 +282,12 @@ uint32_t chain_add(uint32_t parent, uint32_t lock, uint32_t key)
 void chain_move(uint32_t id, uint32_t parent)
 {
 	struct chain_node *n = chain_node(id);
-	order_table_remove(&nodes, order_hash(n->parent, n->lock, chain_key(n)), id);
+	order_table_remove(&chain_nodes, order_hash(n->parent, n->lock, chain_key(n)), id);
 	n->parent = parent;
 	chain_lock_find(n->lock)->gate = 0;
-	if (!order_table_add(&nodes, order_hash(parent, n->lock, chain_key(n)), id))
+	if (!order_table_add(&chain_nodes, order_hash(parent, n->lock, chain_key(n)), id))
 		chain_dropped++;
-	chain_link(id, CHAIN_SIBLINGS);
-	become_inner(parent);
+	new_child(id, parent);
 	changed();
 }
 
@@ -288,7 +295,7 @@ void chain_free(uint32_t id)
 {
 	struct chain_node *n = chain_node(id);
 	chain_drop_ctxs(n);
-	order_table_remove(&nodes, order_hash(n->parent, n->lock, chain_key(n)), id);
+	order_table_remove(&chain_nodes, order_hash(n->parent, n->lock, chain_key(n)), id);
 	chain_unlink(id, CHAIN_PEERS);
 	uint32_t lock = n->lock;
 	struct chain_lock *l = chain_lock_find(lock);

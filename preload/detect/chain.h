@@ -17,6 +17,7 @@ enum {
 	CHAIN_KEY = 7,
 	CHAIN_LINKED = 8, /* in the plain graph, everything below the last lock reaches it (topo.h) */
 	CHAIN_INNER = 16, /* has had children: stands before all that never had in its lists */
+	CHAIN_FANS = 32,  /* has had some children; twice that and both: several, so more will come */
 	CHAIN_DEPTH_SHIFT = 8,
 	CHAIN_MAX_CTX = 32, /* occurrences remembered per dependency; a cycle of k locks needs k threads */
 	CHAIN_MAX_OWN = 8   /* of one thread */
@@ -86,6 +87,7 @@ struct chain_dir {
 
 extern struct chain_dir *_Atomic chain_dir;
 extern struct order_pool chain_ctxs, chain_cells;
+extern struct order_table chain_nodes;
 extern bool (*chain_question)(uint32_t lock); /* order_on_question */
 extern struct chain_leaves chain_leaves[1u << (32 - CHAIN_FAMILY_SHIFT)];
 /* Counts additions and changes: what a reader without the lock did not find before, is not there while this is the same. */
@@ -150,6 +152,20 @@ HOT bool chain_chunk_there(uint32_t id)
 HOT bool chain_is_dep(const struct chain_node *n)
 {
 	return n->ctx && n->parent;
+}
+
+/* Have several locks been taken on top of it? */
+HOT bool chain_fans_out(const struct chain_node *n)
+{
+	return n && (__atomic_load_n(&n->bits, __ATOMIC_RELAXED) & 3 * CHAIN_FANS) == 3 * CHAIN_FANS;
+}
+
+/* Has the memory fetched that says whether there is such a chain: it will be looked for in a moment. */
+HOT void chain_prefetch(uint32_t parent, uint32_t lock, uint32_t key)
+{
+	uint32_t nr = atomic_load_explicit(&chain_nodes.nr, memory_order_acquire);
+	if (likely(nr))
+		__builtin_prefetch(order_bucket_of(&chain_nodes, nr, order_hash(parent, lock, key)), 1);
 }
 
 /* The chain with one more lock, or 0: none, or (called without the lock) unlucky. */

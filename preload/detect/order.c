@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { TRY_RUN = 8, FAN = 3 };
+enum { TRY_RUN = 8 };
 
 static struct spin lock = SPIN_INIT(RANK_ORDER);
 static void (*on_cycle)(const struct order_cycle *);
@@ -91,16 +91,6 @@ static bool may_close(const struct chain_node *n)
 }
 
 /* ---- chains ---- */
-
-/* Have several locks been taken on top of it? Called without the lock: what it says is a guess. */
-static bool fans_out(uint32_t chain)
-{
-	const struct chain_node *n = chain_node_find(chain);
-	uint32_t c = n ? __atomic_load_n(&n->child, __ATOMIC_RELAXED) : 0;
-	for (unsigned i = 0; i < FAN && c; i++)
-		c = (n = chain_node_find(c)) ? __atomic_load_n(&n->sibling.next, __ATOMIC_RELAXED) : 0;
-	return c;
-}
 
 static bool is_in(uint32_t want, uint32_t chain, const struct order_hold *held, unsigned nr_held)
 {
@@ -215,13 +205,14 @@ static void deliver(struct cycle_found *f)
 /* Not cold like its caller: for the compiler that would mean small rather than fast, for all it calls too. */
 static __attribute__((hot, noinline)) uint32_t next_slow(struct order_cache *c, const struct wish *w)
 {
+	chain_prefetch(w->chain, w->lock, w->key);
 	/* A chain that is not there was lost, or died with a lock. */
 	bool mine = w->chain ? chain_node_find(w->chain) != NULL : !w->nr_held;
 	bool writer = is_writer(w->lock, w->key), records = writer || (w->nr_held && !(w->key & ORDER_TRY));
 	uint32_t changes = atomic_load_explicit(&chain_changes, memory_order_acquire);
 	uint32_t next = mine ? chain_find(w->chain, w->lock, w->key) : 0;
 	if (next && (!records || chain_fresh(next, w->thread, w->seg))) {
-		order_remember(c, w->chain, w->lock, w->key, w->seg, next, w->nr_held && fans_out(w->chain));
+		order_remember(c, w->chain, w->lock, w->key, w->seg, next, w->nr_held && chain_fans_out(chain_node_find(w->chain)));
 		return next;
 	}
 	spin_lock(&lock);
@@ -241,7 +232,7 @@ static __attribute__((hot, noinline)) uint32_t next_slow(struct order_cache *c, 
 	}
 	spin_unlock(&lock);
 	if (likely(next && next != base && base == w->chain))
-		order_remember(c, base, w->lock, w->key, w->seg, next, w->nr_held && fans_out(base));
+		order_remember(c, base, w->lock, w->key, w->seg, next, w->nr_held && chain_fans_out(chain_node(base)));
 	if (unlikely(found))
 		deliver(found);
 	return next;

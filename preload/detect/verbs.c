@@ -188,6 +188,30 @@ static uint32_t chain_now_slow(struct thread *t, const struct order_hold *held, 
 	return order_resume(order_cache_of(t), t->seg, held, nr, from, from ? t->held[from - 1].chain : 0);
 }
 
+/* What chain it is that wants `lock` on top of all that is held. asked: the caller has looked into the cache. */
+static uint32_t chain_wanted(struct thread *t, uint32_t lock, uint32_t key, uint32_t stack, bool asked)
+{
+	struct order_hold here[HOLDS_HERE];
+	uint32_t nr, next = 0;
+	struct order_hold *h = holds_of(t, here, &nr);
+	uint32_t chain = nr ? chain_now(t, nr) : 0;
+	if (!chain && nr) {
+		if (nr == 1) /* through the cache, where the hot half looks */
+			chain = order_next_slow(order_cache_of(t), t->id, t->seg, 0, NULL, 0, h[0].lock, h[0].key, h[0].stack);
+		else
+			chain = chain_now_slow(t, h, nr);
+		asked = false;
+		t->held[nr - 1].chain = t->top.chain = chain ? chain : CHAIN_UNSET;
+	}
+	if (chain && !asked)
+		next = order_step(order_cache_of(t), chain, lock, key, t->seg);
+	if (!next && chain)
+		next = order_next_slow(order_cache_of(t), t->id, t->seg, chain, h, nr, lock, key, stack);
+	if (h != here)
+		arena_free(h);
+	return next ? next : CHAIN_UNSET;
+}
+
 struct taking lock_want_slow(struct thread *t, uintptr_t addr, enum object_family family, unsigned key, struct site site)
 {
 	struct taking k = { .lock = object_find(addr, family), .stack = stack_capture(&t->stacks, site.pc, site.cfa),
@@ -197,27 +221,19 @@ struct taking lock_want_slow(struct thread *t, uintptr_t addr, enum object_famil
 		k.stack = stack_capture_slow(&t->stacks, site.pc, site.cfa);
 	if (!k.lock)
 		k.lock = add_object(t, addr, family, site, false, k.stack);
-	if (t->nr_held && k.lock) {
-		struct order_hold here[HOLDS_HERE];
-		uint32_t nr, next = 0;
-		struct order_hold *h = holds_of(t, here, &nr);
-		uint32_t chain = nr ? t->held[nr - 1].chain : 0;
-		if (chain == CHAIN_UNSET && nr == 1) /* through the cache, where the hot half looks */
-			chain = order_next_slow(order_cache_of(t), t->id, t->seg, 0, NULL, 0, h[0].lock, h[0].key, h[0].stack);
-		else if (chain == CHAIN_UNSET && nr)
-			chain = chain_now_slow(t, h, nr);
-		if (nr)
-			t->held[nr - 1].chain = t->top.chain = chain ? chain : CHAIN_UNSET;
-		if (chain && nr)
-			next = order_step(order_cache_of(t), chain, k.lock, key, t->seg);
-		if (!next && chain && nr)
-			next = order_next_slow(order_cache_of(t), t->id, t->seg, chain, h, nr, k.lock, key, k.stack);
-		k.chain = next ? next : CHAIN_UNSET;
-		if (h != here)
-			arena_free(h);
-	}
+	if (t->nr_held && k.lock)
+		k.chain = chain_wanted(t, k.lock, key, k.stack, false);
 	gate_open();
 	return k;
+}
+
+void lock_trying_new_slow(struct thread *t, uintptr_t addr, enum object_family family, unsigned key, uint32_t lock, uint32_t stack)
+{
+	struct taking k = { lock, stack, CHAIN_UNSET };
+	gate_shut();
+	k.chain = chain_wanted(t, lock, key, stack, true);
+	gate_open();
+	lock_got(t, addr, family, key, k);
 }
 
 void lock_note_first_slow(struct thread *t, struct taking k, unsigned key)

@@ -106,6 +106,8 @@ HOT uint32_t chain_now(struct thread *t, uint32_t nr_held)
 
 COLD struct taking lock_want_slow(struct thread *t, uintptr_t addr, enum object_family family, unsigned key,
 				  struct site site);
+/* lock_trying, for what nobody knows yet but who and where it is. Not cold for the compiler, to whom that means small. */
+void lock_trying_new_slow(struct thread *t, uintptr_t addr, enum object_family family, unsigned key, uint32_t lock, uint32_t stack);
 COLD bool lock_gone_slow(struct thread *t, uintptr_t addr);
 COLD void thread_stack_objects_slow(struct thread *t, uintptr_t cfa);
 

@@ -226,12 +226,12 @@ HOT int known_nested(pthread_mutex_t *m, uint32_t lock, uint32_t stack, struct t
 }
 
 /* The same with a first lock whose chain nobody has asked for, or where another place is to be looked at. */
-HOT int known_other(pthread_mutex_t *m, uint32_t lock, uint32_t stack, struct thread *t, uint32_t n, lock_fn *slow, lock_fn *contended)
+HOT int known_other(pthread_mutex_t *m, uint32_t lock, uint32_t stack, struct thread *t, uint32_t n, nested_fn *new, lock_fn *contended)
 {
 	uint32_t chain = chain_now(t, n);
 	struct taking k = { lock, stack, chain ? order_step(order_cache_of(t), chain, lock, ORDER_BLOCK, t->seg) : 0 };
 	if (unlikely(!k.chain))
-		return slow(m);
+		return new(m, lock, stack, t, n);
 	return known_take(t, n, m, k, contended);
 }
 
@@ -281,9 +281,17 @@ static COLD int lock_slow(pthread_mutex_t *m) { return take(m, NULL, SITE(), "pt
 static COLD int contended_slow(pthread_mutex_t *m) { return take_slow(m, NULL, SITE(), EBUSY, "pthread_mutex_lock"); }
 static COLD int unlock_slow(pthread_mutex_t *m) { return release(m, SITE(), "pthread_mutex_unlock"); }
 
+/* Nothing new but the order. */
+static __attribute__((noinline)) int lock_new_slow(pthread_mutex_t *m, uint32_t lock, uint32_t stack, struct thread *t, uint32_t n)
+{
+	(void)n;
+	lock_trying_new_slow(t, (uintptr_t)m, FAMILY_MUTEX, ORDER_BLOCK, lock, stack);
+	return likely(real_pthread_mutex_trylock(m) == 0) ? 0 : contended_slow(m);
+}
+
 static __attribute__((noinline)) int lock_other(pthread_mutex_t *m, uint32_t lock, uint32_t stack, struct thread *t, uint32_t n)
 {
-	return known_other(m, lock, stack, t, n, lock_slow, contended_slow);
+	return known_other(m, lock, stack, t, n, lock_new_slow, contended_slow);
 }
 
 static __attribute__((noinline)) int lock_nested(pthread_mutex_t *m, uint32_t lock, uint32_t stack, struct thread *t, uint32_t n)
@@ -380,9 +388,16 @@ static COLD int mtx_lock_slow(pthread_mutex_t *m) { return mutex_c11_result(take
 static COLD int mtx_contended_slow(pthread_mutex_t *m) { return mutex_c11_result(take_slow(m, NULL, SITE(), EBUSY, "mtx_lock")); }
 static COLD int mtx_unlock_slow(mtx_t *m) { return mutex_c11_result(release((pthread_mutex_t *)(void *)m, SITE(), "mtx_unlock")); }
 
+static __attribute__((noinline)) int mtx_lock_new_slow(pthread_mutex_t *m, uint32_t lock, uint32_t stack, struct thread *t, uint32_t n)
+{
+	(void)n;
+	lock_trying_new_slow(t, (uintptr_t)m, FAMILY_MUTEX, ORDER_BLOCK, lock, stack);
+	return likely(real_pthread_mutex_trylock(m) == 0) ? thrd_success : mtx_contended_slow(m);
+}
+
 static __attribute__((noinline)) int mtx_lock_other(pthread_mutex_t *m, uint32_t lock, uint32_t stack, struct thread *t, uint32_t n)
 {
-	return known_other(m, lock, stack, t, n, mtx_lock_slow, mtx_contended_slow);
+	return known_other(m, lock, stack, t, n, mtx_lock_new_slow, mtx_contended_slow);
 }
 
 static __attribute__((noinline)) int mtx_lock_nested(pthread_mutex_t *m, uint32_t lock, uint32_t stack, struct thread *t, uint32_t n)
