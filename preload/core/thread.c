@@ -212,7 +212,7 @@ struct thread *thread_attach(struct thread_info *info, uintptr_t handle, uintptr
 	struct thread *t = info ? slot_get_locked() : NULL;
 	if (t) {
 		t->nr_held = 0;
-		t->top.nr_held = t->first.stamp = 0;
+		t->top.nr_held = t->first.stamp = t->held_low = t->held_holes = 0;
 		t->seg = 0;
 		t->id = info->id;
 		t->tid = tid;

@@ -16,7 +16,7 @@
 #include <stdatomic.h>
 
 struct held {
-	uintptr_t addr;
+	uintptr_t addr; /* 0: a hole; its lock is no lock's id */
 	uint32_t lock;  /* object id */
 	uint32_t stack; /* depot id of the acquisition */
 	uint32_t chain; /* of this and all before it; CHAIN_UNSET: looked up when somebody asks */
@@ -74,6 +74,7 @@ struct thread {
 	struct {
 		uint32_t lock, stamp, chain; /* of a first lock: the last one asked for */
 	} first;
+	uint32_t held_low, held_holes; /* nothing is held below; entries with addr 0 above */
 	uint32_t id;
 
 	struct race_thread *race; /* detect/race.h; NULL: races are off */

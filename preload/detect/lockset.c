@@ -80,7 +80,8 @@ uint32_t race_set_now(const struct thread *t)
 	struct race_held h[KEEP];
 	uint32_t n = 0, all = atomic_load_explicit(&t->nr_held, memory_order_relaxed);
 	for (uint32_t i = all > KEEP ? all - KEEP : 0; i < all; i++)
-		h[n++] = (struct race_held){ t->held[i].lock, t->held[i].stack, t->held[i].key };
+		if (t->held[i].addr)
+			h[n++] = (struct race_held){ t->held[i].lock, t->held[i].stack, t->held[i].key };
 	return n ? set_put(h, n) : 0;
 }
 

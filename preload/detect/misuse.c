@@ -242,7 +242,7 @@ void leftovers(struct thread *t)
 		const struct held *h = &t->held[n];
 		struct order_hold hold = { h->lock, h->stack, h->key };
 		struct finding_thread who = { .thread = t->id, .role = "actor", .holds = &hold, .nr_holds = 1 };
-		if (object_by_id(h->lock)->destroyed || h->family == FAMILY_SEM)
+		if (!h->addr || object_by_id(h->lock)->destroyed || h->family == FAMILY_SEM)
 			continue; /* and that has been said */
 		emit_finding(&(struct finding){ .kind = KIND_EXIT_HOLDING, .grade = GRADE_ADVICE, .thread = &who, .nr_threads = 1,
 						.lock = &hold.lock, .nr_locks = 1, .message = "the process ends while holding it" });

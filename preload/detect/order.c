@@ -122,7 +122,7 @@ static uint32_t make(uint32_t chain, const struct order_hold *held, unsigned nr_
 	return next;
 }
 
-static uint32_t rebuild(const struct order_hold *held, unsigned nr_held)
+static uint32_t rebuild(const struct order_hold *held, unsigned nr_held, uint32_t *each)
 {
 	uint32_t chain = 0;
 	for (unsigned i = 0; i < nr_held; i++) {
@@ -130,18 +130,20 @@ static uint32_t rebuild(const struct order_hold *held, unsigned nr_held)
 		if (!next && !(next = make(chain, held, i, held[i].lock, held[i].key & CHAIN_KEY)))
 			return 0;
 		chain = next;
+		if (each)
+			each[i] = chain;
 	}
 	return chain;
 }
 
 uint32_t order_resume(struct order_cache *c, uint32_t seg, const struct order_hold *held, unsigned nr_held, unsigned from,
-		      uint32_t chain)
+		      uint32_t chain, uint32_t *each)
 {
 	for (unsigned i = from; i < nr_held; i++) {
 		uint32_t key = held[i].key & CHAIN_KEY, next = chain_find(chain, held[i].lock, key);
 		if (unlikely(!next)) {
 			spin_lock(&lock);
-			chain = rebuild(held, nr_held);
+			chain = rebuild(held, nr_held, each);
 			spin_unlock(&lock);
 			break;
 		}
@@ -149,13 +151,15 @@ uint32_t order_resume(struct order_cache *c, uint32_t seg, const struct order_ho
 		if (c && order_is_known(c, chain, held[i].lock, key, seg))
 			order_remember(c, chain, held[i].lock, key, seg, next, false);
 		chain = next;
+		if (each)
+			each[i] = chain;
 	}
 	return chain;
 }
 
 uint32_t order_rebuild(const struct order_hold *held, unsigned nr_held)
 {
-	return order_resume(NULL, 0, held, nr_held, 0, 0);
+	return order_resume(NULL, 0, held, nr_held, 0, 0, NULL);
 }
 
 /* ---- recording ---- */
@@ -218,7 +222,7 @@ static __attribute__((hot, noinline)) uint32_t next_slow(struct order_cache *c, 
 	spin_lock(&lock);
 	uint32_t base = w->chain;
 	if (unlikely(!mine || (base && !chain_node_find(base))))
-		base = rebuild(w->held, w->nr_held);
+		base = rebuild(w->held, w->nr_held, NULL);
 	if (next && !chain_node_find(next))
 		next = 0;
 	if (!next && (base != w->chain || changes != chain_changes))

@@ -44,9 +44,10 @@ COLD uint32_t order_next_slow(struct order_cache *c, uint32_t thread, uint32_t s
 			      uint32_t want_stack);
 
 /* The chain of these holds without recording any dependency (a lock was released out of order). cost: a lookup per hold. */
-/* The same where the first `from` of them are known to be `chain` (ORDER_LATER, asked for). */
+/* The same where the first `from` of them are known to be `chain` (ORDER_LATER, asked for). each[i] gets the chain that ends
+ * in held[i], for i from `from` on; may be NULL. */
 COLD uint32_t order_resume(struct order_cache *c, uint32_t seg, const struct order_hold *held, unsigned nr_held, unsigned from,
-			   uint32_t chain);
+			   uint32_t chain, uint32_t *each);
 COLD uint32_t order_rebuild(const struct order_hold *held, unsigned nr_held);
 
 struct order_dep {

@@ -15,8 +15,6 @@ _Static_assert(sizeof(struct order_cache) == sizeof(((struct thread *)0)->order_
 _Static_assert(offsetof(struct order_cache, mask) == 8 && offsetof(struct order_cache, known) == 16, "and its layout");
 _Static_assert(ORDER_LATER == CHAIN_UNSET, "a chain to be looked up when somebody asks");
 
-#define HOLDS_HERE 32u /* converted on our own stack; more come from the arena */
-
 struct eyes eyes;
 
 uint32_t site_stack(struct thread *t, struct site site)
@@ -168,50 +166,6 @@ void memory_gone(struct thread *t, uintptr_t addr, size_t bytes, struct site sit
 
 /* ---- taking and releasing --------------------------------------------------------------------------------------- */
 
-static struct order_hold *holds_of(const struct thread *t, struct order_hold *here, uint32_t *nr)
-{
-	uint32_t n = atomic_load_explicit(&t->nr_held, memory_order_relaxed);
-	struct order_hold *h = n <= HOLDS_HERE ? here : arena_malloc(n * sizeof *h);
-	*nr = h ? n : 0;
-	for (uint32_t i = 0; h && i < n; i++)
-		h[i] = (struct order_hold){ t->held[i].lock, t->held[i].stack, t->held[i].key };
-	return h;
-}
-
-/* From the last place where it is known: before a leaf on which another lock is wanted now, or, after releases out of order,
- * further down. */
-static uint32_t chain_now_slow(struct thread *t, const struct order_hold *held, uint32_t nr)
-{
-	uint32_t from = nr - 1;
-	while (from && t->held[from - 1].chain == CHAIN_UNSET)
-		from--;
-	return order_resume(order_cache_of(t), t->seg, held, nr, from, from ? t->held[from - 1].chain : 0);
-}
-
-/* What chain it is that wants `lock` on top of all that is held. asked: the caller has looked into the cache. */
-static uint32_t chain_wanted(struct thread *t, uint32_t lock, uint32_t key, uint32_t stack, bool asked)
-{
-	struct order_hold here[HOLDS_HERE];
-	uint32_t nr, next = 0;
-	struct order_hold *h = holds_of(t, here, &nr);
-	uint32_t chain = nr ? chain_now(t, nr) : 0;
-	if (!chain && nr) {
-		if (nr == 1) /* through the cache, where the hot half looks */
-			chain = order_next_slow(order_cache_of(t), t->id, t->seg, 0, NULL, 0, h[0].lock, h[0].key, h[0].stack);
-		else
-			chain = chain_now_slow(t, h, nr);
-		asked = false;
-		t->held[nr - 1].chain = t->top.chain = chain ? chain : CHAIN_UNSET;
-	}
-	if (chain && !asked)
-		next = order_step(order_cache_of(t), chain, lock, key, t->seg);
-	if (!next && chain)
-		next = order_next_slow(order_cache_of(t), t->id, t->seg, chain, h, nr, lock, key, stack);
-	if (h != here)
-		arena_free(h);
-	return next ? next : CHAIN_UNSET;
-}
-
 struct taking lock_want_slow(struct thread *t, uintptr_t addr, enum object_family family, unsigned key, struct site site)
 {
 	struct taking k = { .lock = object_find(addr, family), .stack = stack_capture(&t->stacks, site.pc, site.cfa),
@@ -222,18 +176,9 @@ struct taking lock_want_slow(struct thread *t, uintptr_t addr, enum object_famil
 	if (!k.lock)
 		k.lock = add_object(t, addr, family, site, false, k.stack);
 	if (t->nr_held && k.lock)
-		k.chain = chain_wanted(t, k.lock, key, k.stack, false);
+		k.chain = chain_wanted_slow(t, k.lock, key, k.stack, false);
 	gate_open();
 	return k;
-}
-
-void lock_trying_new_slow(struct thread *t, uintptr_t addr, enum object_family family, unsigned key, uint32_t lock, uint32_t stack)
-{
-	struct taking k = { lock, stack, CHAIN_UNSET };
-	gate_shut();
-	k.chain = chain_wanted(t, lock, key, stack, true);
-	gate_open();
-	lock_got(t, addr, family, key, k);
 }
 
 void lock_note_first_slow(struct thread *t, struct taking k, unsigned key)
@@ -243,41 +188,6 @@ void lock_note_first_slow(struct thread *t, struct taking k, unsigned key)
 	gate_shut();
 	order_next_slow(order_cache_of(t), t->id, t->seg, 0, NULL, 0, k.lock, key, k.stack);
 	gate_open();
-}
-
-struct held *lock_held(struct thread *t, uintptr_t addr)
-{
-	for (uint32_t n = atomic_load_explicit(&t->nr_held, memory_order_relaxed); n-- > 0;)
-		if (t->held[n].addr == addr)
-			return &t->held[n];
-	return NULL;
-}
-
-struct taking lock_refused_slow(struct thread *t, uintptr_t addr)
-{
-	struct held *h = &t->held[t->nr_held - 1];
-	struct taking k = { h->lock, h->stack, h->chain };
-	CHECK(h->addr == addr);
-	lock_gone(t, addr);
-	return k;
-}
-
-bool lock_gone_slow(struct thread *t, uintptr_t addr)
-{
-	uint32_t n = atomic_load_explicit(&t->nr_held, memory_order_relaxed);
-	struct held *h = lock_held(t, addr);
-	if (!h)
-		return false;
-	if (--h->count)
-		return true;
-	uint32_t i = (uint32_t)(h - t->held);
-	memmove(h, h + 1, (n - 1 - i) * sizeof *h);
-	/* Chains above it held one lock more; they are rebuilt when somebody asks. */
-	for (; i < n - 1; i++)
-		t->held[i].chain = CHAIN_UNSET;
-	t->top.nr_held = 0;
-	atomic_store_explicit(&t->nr_held, n - 1, memory_order_relaxed);
-	return true;
 }
 
 /* ---- waiting ---------------------------------------------------------------------------------------------------- */
@@ -496,7 +406,7 @@ void thread_ending(struct thread *t, bool over)
 			continue;
 		}
 		/* A robust mutex is made for this; one that somebody else has unlocked since is not held any more. */
-		if (o->attrs & OBJECT_ROBUST || o->destroyed || h->family == FAMILY_ONCE ||
+		if (!h->addr || o->attrs & OBJECT_ROBUST || o->destroyed || h->family == FAMILY_ONCE ||
 		    (h->family == FAMILY_MUTEX && eyes.owner(FAMILY_MUTEX, h->addr) != t->tid))
 			continue;
 		struct order_hold hold = { h->lock, h->stack, h->key };

@@ -106,6 +106,8 @@ HOT uint32_t chain_now(struct thread *t, uint32_t nr_held)
 
 COLD struct taking lock_want_slow(struct thread *t, uintptr_t addr, enum object_family family, unsigned key,
 				  struct site site);
+/* What chain it is that wants `lock` on top of all that is held; CHAIN_UNSET: nothing is, or nobody knows. */
+uint32_t chain_wanted_slow(struct thread *t, uint32_t lock, uint32_t key, uint32_t stack, bool asked);
 /* lock_trying, for what nobody knows yet but who and where it is. Not cold for the compiler, to whom that means small. */
 void lock_trying_new_slow(struct thread *t, uintptr_t addr, enum object_family family, unsigned key, uint32_t lock, uint32_t stack);
 COLD bool lock_gone_slow(struct thread *t, uintptr_t addr);

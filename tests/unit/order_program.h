@@ -90,7 +90,7 @@ static inline uint32_t stack_of(const struct thread *t, uint32_t lock)
 static inline uint32_t chain_of(struct thread *t)
 {
 	if (t->chain == ORDER_LATER)
-		t->chain = order_resume(&t->cache, t->seg, t->held, t->nr, t->nr - 1, t->below);
+		t->chain = order_resume(&t->cache, t->seg, t->held, t->nr, t->nr - 1, t->below, NULL);
 	return t->chain;
 }
 

@@ -292,7 +292,7 @@ static void take(struct thread *t)
 			writes[nr_writes++] = d;
 	}
 	if (t->chain == ORDER_LATER)
-		t->chain = order_resume(&t->cache, t->seg, t->held, t->nr, t->nr - 1, t->below);
+		t->chain = order_resume(&t->cache, t->seg, t->held, t->nr, t->nr - 1, t->below, NULL);
 	t->below = t->chain;
 	uint32_t next = order_step(&t->cache, t->chain, lock, key, t->seg);
 	if (!next)
