@@ -38,6 +38,7 @@ static bool wanted(const struct options *o) { return o->races != RACES_OFF && o-
 
 void races_prepare(const struct options *o)
 {
+	watch_thread_of_caller = thread_of_caller; /* compiled-in calls come without the engine too */
 	if (wanted(o))
 		heap_start();
 }
@@ -46,7 +47,6 @@ void races_begin(const struct options *o, uint32_t nr_modules, void (*say)(const
 {
 	if (!wanted(o) || engine_on())
 		return;
-	watch_thread_of_caller = thread_of_caller;
 	const char *why = engine_start(&(struct engine_how){ .nr_modules = nr_modules, .instrument = o->instrument, .say = say, .verbose = o->verbose });
 	if (!why && !race_start(&engine_for_rule, NULL))
 		why = "no memory for its shadow";

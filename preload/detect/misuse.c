@@ -88,6 +88,7 @@ void object_init_called(struct thread *t, uintptr_t addr, enum object_family fam
 	uint32_t old = object_at(addr), stack;
 	struct held *mine = old ? lock_held(t, addr) : NULL;
 	struct wait wait;
+	object_written(t, addr, eyes.bytes(family), site);
 	gate_shut();
 	if (old && old >> OBJECT_FAMILY_SHIFT == FAMILY_SEM)
 		semlock_gone(old);
@@ -124,6 +125,7 @@ void object_destroy_called(struct thread *t, uintptr_t addr, enum object_family 
 	uint32_t id = object_find(addr, family), stack;
 	if (!id)
 		id = object_here(t, addr, family, site, false);
+	object_written(t, addr, eyes.bytes(family), site);
 	gate_shut();
 	struct wait wait;
 	struct thread *waiter = waiter_of(id, &wait), *holder = NULL;

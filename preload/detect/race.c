@@ -10,6 +10,7 @@
  */
 #include "detect/race_inside.h"
 
+#include "core/heap.h"
 #include "core/thread.h"
 #include "detect/race_found.h"
 
@@ -31,6 +32,8 @@ bool race_begin(struct thread *t, const struct race_engine *engine)
 {
 	if (race_on || !race_wanted || thread_live() != 1)
 		return race_on;
+	if (!heap_on && !heap_start())
+		return false;
 	if (race_start(engine, NULL))
 		race_thread_started(t);
 	return race_on;

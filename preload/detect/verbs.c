@@ -28,24 +28,6 @@ uint32_t site_stack(struct thread *t, struct site site)
 	return id;
 }
 
-/* ---- order for races ------------------------------------------------------------------------------------------------ */
-
-void happens_before_slow(struct thread *t, uintptr_t key)
-{
-	gate_shut();
-	sync_send(t, key);
-	race_set_changed(t->race);
-	gate_open();
-}
-
-void happens_after_slow(struct thread *t, uintptr_t key)
-{
-	gate_shut();
-	sync_recv(t, key);
-	race_set_changed(t->race);
-	gate_open();
-}
-
 /* ---- objects -------------------------------------------------------------------------------------------------- */
 
 static void forget_one(uint32_t id, void *arg)
@@ -401,6 +383,7 @@ void thread_ending(struct thread *t, bool over)
 	for (uint32_t n = t->nr_held; n-- > 0;) {
 		const struct held *h = &t->held[n];
 		const struct object *o = object_by_id(h->lock);
+		happens_before(t, h->addr); /* whoever gets it yet, by EOWNERDEAD, comes after us */
 		if (h->family == FAMILY_SEM) { /* taken for good, which is nobody's fault: a signal */
 			semlock_not(h->lock);
 			continue;

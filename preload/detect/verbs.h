@@ -104,6 +104,14 @@ HOT uint32_t chain_now(struct thread *t, uint32_t nr_held)
 	return chain;
 }
 
+/* An initialisation or destruction: a write to all of the object. */
+COLD void object_written_slow(struct thread *t, uintptr_t addr, size_t bytes, struct site site);
+HOT void object_written(struct thread *t, uintptr_t addr, size_t bytes, struct site site)
+{
+	if (unlikely(t->race != NULL))
+		object_written_slow(t, addr, bytes, site);
+}
+
 COLD struct taking lock_want_slow(struct thread *t, uintptr_t addr, enum object_family family, unsigned key,
 				  struct site site);
 /* What chain it is that wants `lock` on top of all that is held; CHAIN_UNSET: nothing is, or nobody knows. */

@@ -9,6 +9,7 @@
  * those that write after one release.
  */
 #include "detect/verbs.h"
+#include "watch/miss.h"
 
 #include <stdatomic.h>
 
@@ -32,8 +33,13 @@ static __thread struct {
 HOT struct thread *watched(void)
 {
 	struct thread *t = tls.thread;
-	if (unlikely(tls.inside || !t || !t->race))
-		return NULL;
+	if (unlikely(tls.inside || !t || !t->race)) {
+		if (!race_on || !watch_thread_of_caller || tls.inside & ~(uint32_t)GATE_NEW)
+			return NULL;
+		t = watch_thread_of_caller(); /* created where nobody saw it */
+		if (!t || !t->race)
+			return NULL;
+	}
 	if (unlikely(atomic_load_explicit(&tls.poked, memory_order_relaxed) & POKE_FLUSH)) {
 		atomic_fetch_and(&tls.poked, ~(uint32_t)POKE_FLUSH);
 		stack_cache_reset(&t->stacks, t->stacks.lo, t->stacks.hi);

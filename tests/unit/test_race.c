@@ -189,6 +189,33 @@ static void test_slots(void **state)
 	over(m, NULL);
 }
 
+/* Nobody saw it being created: it comes after everything before, and after nothing later. */
+static void test_unseen(void **state)
+{
+	(void)state;
+	struct thread *m = born(NULL), *a = born(m), *gone = born(m);
+	uintptr_t x = memory(64);
+	races();
+	access(a, x, 8, true, 1);
+	access(gone, x + 8, 8, true, 1);
+	over(gone, NULL);
+	struct thread *u = born(NULL);
+	access(u, x, 8, true, 2);
+	access(u, x + 8, 8, true, 2);
+	assert_int_equal(races(), 0);
+	struct thread *later = born(m); /* whatever slot it gets, u has not heard of it */
+	access(later, x + 16, 8, true, 1);
+	access(u, x + 16, 8, true, 2);
+	sync_send(a, x + 64);
+	access(a, x + 24, 8, true, 1);
+	access(u, x + 24, 8, true, 2);
+	assert_int_equal(races(), 2);
+	over(u, NULL);
+	over(later, m);
+	over(a, m);
+	over(m, NULL);
+}
+
 static void test_atomics(void **state)
 {
 	(void)state;
@@ -429,7 +456,8 @@ static int start(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order), cmocka_unit_test(test_slots), cmocka_unit_test(test_atomics),
+		cmocka_unit_test(test_order), cmocka_unit_test(test_slots), cmocka_unit_test(test_unseen),
+		cmocka_unit_test(test_atomics),
 		cmocka_unit_test(test_memory), cmocka_unit_test(test_exact), cmocka_unit_test(test_any),
 		cmocka_unit_test(test_planes),
 	};

@@ -1,0 +1,30 @@
+/* happens.c - What calls say to the race detector: order, and which memory they use themselves. */
+#include "detect/verbs.h"
+
+void happens_before_slow(struct thread *t, uintptr_t key)
+{
+	gate_shut();
+	sync_send(t, key);
+	race_set_changed(t->race);
+	gate_open();
+}
+
+void happens_after_slow(struct thread *t, uintptr_t key)
+{
+	gate_shut();
+	/* To lock it is to use its memory: an initialisation or the end of that memory, in no order with it, is a race. */
+	uint32_t n = atomic_load_explicit(&t->nr_held, memory_order_relaxed);
+	if (n && t->held[n - 1].addr == key && t->held[n - 1].family != FAMILY_FILE)
+		access_seen(t, key, 1, false, t->held[n - 1].stack);
+	sync_recv(t, key);
+	race_set_changed(t->race);
+	gate_open();
+}
+
+void object_written_slow(struct thread *t, uintptr_t addr, size_t bytes, struct site site)
+{
+	uint32_t stack = site_stack(t, site);
+	gate_shut();
+	access_seen(t, addr, bytes, true, stack);
+	gate_open();
+}
