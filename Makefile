@@ -121,6 +121,7 @@ bench: all test-build
 	@sh tests/bench/bench.sh $(BUILD)
 
 soak: test-build
+	@sh tools/deps.sh soak
 	@sh tests/soak.sh $(BUILD)
 
 fuzz:

@@ -8,8 +8,11 @@ make -s BUILD="$checked" CHECK=1 test-build || exit 2
 end=$(($(date +%s) + seconds))
 rounds=0
 while [ "$(date +%s)" -lt "$end" ]; do
-	for t in tests/patterns/patterns.test tests/patterns/demos.test tests/hooks/hooks.test tests/hooks/transparent.test; do
-		if ! BUILD=$checked sh "$t" >"$checked/soak.out" 2>&1; then
+	for t in tests/patterns/patterns.test tests/patterns/demos.test tests/hooks/hooks.test tests/hooks/transparent.test \
+		tests/python/python.test tests/python/suite.test; do
+		BUILD=$checked SLOW=1 LIMIT=60 sh "$t" >"$checked/soak.out" 2>&1
+		rc=$?
+		if [ $rc -ne 0 ] && [ $rc -ne 77 ]; then
 			grep '^not ok' "$checked/soak.out"
 			echo "stopped in round $((rounds + 1)), $t; whole output: $checked/soak.out"
 			exit 1

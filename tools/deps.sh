@@ -1,17 +1,19 @@
 #!/bin/sh
-# Makes sure the packages for the named purposes are there: deps.sh [build] [test] [demo].
+# Makes sure the packages for the named purposes are there: deps.sh [build] [test] [demo] [soak].
 # As root with apt it installs what is missing, printing the command first; otherwise it prints the command and stops.
 build='gcc:gcc make:make pkg-config:pkg-config uthash-dev:/usr/include/uthash.h libdw-dev:pc=libdw libelf-dev:pc=libelf
 libjansson-dev:pc=jansson libiberty-dev:lib=libiberty.a libunwind8:lib=libunwind.so.8 libzydis-dev:/usr/include/Zydis/Zydis.h libc6-dev:/usr/include/pthread.h'
 test='clang:clang g++:g++ libcmocka-dev:pc=cmocka libunwind-dev:pc=libunwind graphviz:dot binutils:objdump file:file
 jq:jq python3:python3 perl:perl git:git xz-utils:xz pigz:pigz pbzip2:pbzip2 zstd:zstd sqlite3:sqlite3 gdb:gdb
 memcached:memcached redis-server:redis-server redis-tools:redis-cli strace:strace procps:ps'
+soak='libpython3-testsuite:py=test.test_threading'
 demo='graphviz:dot jq:jq python3:python3'
 
 there() {
 	case $1 in
 	/*) [ -e "$1" ] ;;
 	pc=*) pkg-config --exists "${1#pc=}" 2>/dev/null ;;
+	py=*) /usr/bin/python3 -c "import ${1#py=}" 2>/dev/null ;;
 	lib=*) for d in /usr/lib/*-linux-gnu /lib/*-linux-gnu /usr/lib /usr/lib64; do [ -e "$d/${1#lib=}" ] && return 0; done
 		return 1 ;;
 	*) command -v "$1" >/dev/null 2>&1 ;;
@@ -24,7 +26,8 @@ for purpose in "$@"; do
 	build) want="$want $build" ;;
 	test) want="$want $test" ;;
 	demo) want="$want $demo" ;;
-	*) echo "deps.sh: unknown purpose '$purpose' (build, test, demo)" >&2; exit 2 ;;
+	soak) want="$want $soak" ;;
+	*) echo "deps.sh: unknown purpose '$purpose' (build, test, demo, soak)" >&2; exit 2 ;;
 	esac
 done
 missing=

@@ -40,7 +40,7 @@ struct wait {
 	_Atomic bool looking; /* between publishing and the blocking call, inside snarl */
 	uint32_t lock;        /* object id; WAIT_JOIN: 0 */
 	uint32_t target;      /* WAIT_JOIN: thread id */
-	uint32_t mutex;       /* WAIT_COND: object id of its mutex */
+	uint32_t mutex;       /* WAIT_COND: object id of its mutex; WAIT_JOIN: of the semaphore that tells the end, 0 none */
 	uintptr_t addr, mutex_addr;
 	uint32_t stack;
 	uint32_t wakes; /* of the object, when the wait began */

@@ -40,6 +40,8 @@ void semlock_gone(uint32_t id);
 
 /* It will be posted by t when t ends, and not before: waiting for it is joining t. */
 void semlock_ends_thread(struct thread *t, uint32_t id);
+/* Has it told so? (0: no such semaphore.) */
+HOT bool semlock_told_end(uint32_t id) { return id && atomic_load(&object_by_id(id)->sem.pairs); }
 /* The calling thread has got it, which has been posted. */
 void semlock_ended(struct thread *t, uint32_t id);
 /* From here on semaphores are in the wait-for graph only: how they are taken cannot be told. */

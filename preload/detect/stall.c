@@ -45,7 +45,7 @@ static bool maybe_woken(struct thread *u)
 		return true;
 	if (w->kind == WAIT_JOIN) {
 		struct thread_info *info = thread_by_id(w->target);
-		return !info || info->flags & THREAD_ENDED;
+		return !info || info->flags & THREAD_ENDED || semlock_told_end(w->mutex);
 	}
 	if (w->kind == WAIT_LOCK)
 		return false;

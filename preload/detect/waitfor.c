@@ -106,7 +106,7 @@ static void owners_of(struct link *l, struct owners *o, bool own, bool patient, 
 	if (l->wait.kind == WAIT_JOIN) {
 		struct thread_info *info = thread_by_id(l->wait.target);
 		struct thread *u = info ? atomic_load(&info->live) : NULL;
-		if (u)
+		if (u && !semlock_told_end(l->wait.mutex))
 			o->found[o->nr++] = u;
 		return;
 	}
@@ -140,8 +140,11 @@ static bool still_so(struct link *l, unsigned nr)
 		struct link *next = &l[(i + 1) % nr];
 		if (atomic_load(&l[i].t->wait.seq) != l[i].seq)
 			return false;
-		if (l[i].wait.kind == WAIT_JOIN)
+		if (l[i].wait.kind == WAIT_JOIN) {
+			if (semlock_told_end(l[i].wait.mutex))
+				return false;
 			continue;
+		}
 		if (l[i].wait.kind == WAIT_SEM && semlock_holder(l[i].wait.lock) != next->t)
 			return false;
 		bool owns = waitfor_owns(next->t, l[i].wait.lock, l[i].wait.addr, &next->hold_stack, &next->hold_key);

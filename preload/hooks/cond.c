@@ -21,9 +21,9 @@ struct cond_call {
 
 static void over(struct cond_call *c)
 {
-	if (c->t && tls.gate == 0)
+	if (c->t && tls.inside == 0)
 		cond_wait_over(c->t, c->mutex, &c->pause, true);
-	if (c->t && tls.gate == 0 && c->result == 0) /* not timed out, nor left by cancellation */
+	if (c->t && tls.inside == 0 && c->result == 0) /* not timed out, nor left by cancellation */
 		happens_after(c->t, c->condition);
 }
 

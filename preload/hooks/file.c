@@ -8,7 +8,7 @@ REAL_OF(flockfile);
 
 static void over(struct thread **t)
 {
-	if (*t && tls.gate == 0)
+	if (*t && tls.inside == 0)
 		wait_end(*t);
 }
 

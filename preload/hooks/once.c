@@ -17,7 +17,7 @@ struct running {
 
 static void left(struct running *r)
 {
-	if (tls.gate == 0) {
+	if (tls.inside == 0) {
 		lock_gone(r->t, r->addr);
 		happens_before(r->t, r->addr);
 	}
@@ -50,7 +50,7 @@ struct once_call {
 
 static void over(struct once_call *c)
 {
-	if (tls.gate == 0) {
+	if (tls.inside == 0) {
 		c->t->once_fn = c->outer;
 		wait_end(c->t);
 		happens_after(c->t, c->addr);

@@ -27,7 +27,7 @@ static int real_wait(sem_t *s, const struct limit *limit)
 
 static void over(struct thread **t)
 {
-	if (*t && tls.gate == 0)
+	if (*t && tls.inside == 0)
 		wait_end(*t);
 }
 
@@ -88,6 +88,7 @@ static int take(sem_t *s, const struct limit *limit, struct site site, const cha
 	if (end) {
 		w.kind = WAIT_JOIN;
 		w.target = object_by_id(id)->sem.holder;
+		w.mutex = id;
 		w.call = "Thread.join";
 	} else {
 		w.lock = object_here(t, (uintptr_t)s, FAMILY_SEM, site, false);
@@ -97,7 +98,7 @@ static int take(sem_t *s, const struct limit *limit, struct site site, const cha
 	wait_look(t);
 	errno = saved;
 	int r = real_wait(s, limit);
-	if (r == 0 && tls.gate == 0) {
+	if (r == 0 && tls.inside == 0) {
 		happens_after(t, (uintptr_t)s);
 		if (lock)
 			semlock_got(t, (uintptr_t)s, key, k, py && py->scoped);

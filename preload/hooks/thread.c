@@ -178,7 +178,7 @@ struct joining {
 
 static void over(struct joining *j)
 {
-	if (j->t && tls.gate == 0)
+	if (j->t && tls.inside == 0)
 		wait_end(j->t);
 }
 
