@@ -239,6 +239,7 @@ struct thread *thread_attach(struct thread_info *info, uintptr_t handle, uintptr
 	if (t) {
 		stack_cache_reset(&t->stacks, stack_lo, stack_hi);
 		t->stacks.call = NULL;
+		t->names_asked = 0;
 		tls.thread = t;
 	}
 	return t;

@@ -88,6 +88,7 @@ struct thread {
 	_Atomic uintptr_t disowned;
 	_Atomic bool cancelled; /* somebody asked it to end */
 	void *once_fn;
+	uint32_t names_asked; /* hooks/python.c */
 	struct stack_cache stacks;
 };
 
@@ -112,6 +113,7 @@ struct thread_info {
 	struct thread *_Atomic live; /* its slot, NULL before and after */
 	struct thread_info *next_joinable;
 	char name[16];
+	char given[40]; /* by the program's language; empty: none known */
 	_Atomic uint32_t written; /* what the journal knows: 1 it exists, 2 its end */
 };
 

@@ -112,7 +112,7 @@ void emit_thread_line(struct thread_info *t)
 		f = line_start();
 		field_u(&f, "{\"type\":\"thread\",\"id\":", t->id);
 		field_u(&f, ",\"tid\":", (uint64_t)t->tid);
-		field_s(&f, ",\"name\":", t->name);
+		field_s(&f, ",\"name\":", t->given[0] ? t->given : t->name);
 		field_u(&f, ",\"parent\":", t->parent);
 		field_u(&f, ",\"created\":", t->created);
 		field_u(&f, ",\"born_seg\":", t->born_seg);

@@ -28,6 +28,7 @@
 #define LOCK_SEM_AT 16  /* lockobject.lock_lock, rlockobject.rlock_lock: a sem_t * */
 #define MAX_FRAMES 8u   /* compared */
 #define MAX_TRIES 64u
+#define MAX_ASKED 16u /* for the name of a thread */
 
 typedef void *(*py_method)(void *self, void *args, void *kw);
 
@@ -55,6 +56,8 @@ static struct {
 	ssize_t (*TupleSize)(void *);
 	void *(*TupleItem)(void *, ssize_t i);
 	int (*DictNext)(void *dict, ssize_t *at, void **key, void **value);
+	void *(*FromUnsigned)(unsigned long), *(*FromText)(const char *), *(*DictItem)(void *dict, void *key);
+	void *(*PlainAttr)(void *o, void *name);
 	void *True_, *False_, *LongType, *FloatType, *None_;
 	void *Eval, *Runtime;
 } py;
@@ -83,6 +86,10 @@ static struct symbol {
 	{ "PyTuple_Size", (void **)(void *)&py.TupleSize },
 	{ "PyTuple_GetItem", (void **)(void *)&py.TupleItem },
 	{ "PyDict_Next", (void **)(void *)&py.DictNext },
+	{ "PyLong_FromUnsignedLong", (void **)(void *)&py.FromUnsigned },
+	{ "PyUnicode_FromString", (void **)(void *)&py.FromText },
+	{ "PyDict_GetItem", (void **)(void *)&py.DictItem },
+	{ "PyObject_GenericGetAttr", (void **)(void *)&py.PlainAttr },
 	{ "_Py_TrueStruct", &py.True_ },
 	{ "_Py_FalseStruct", &py.False_ },
 	{ "_Py_NoneStruct", &py.None_ },
@@ -254,6 +261,33 @@ static void call_over(struct python_call *call)
 		t->stacks.call = call->outer;
 }
 
+static void drop(void *o)
+{
+	if (o)
+		py.DecRef(o);
+	else
+		py.ErrClear();
+}
+
+/*
+ * What threading calls this thread. It is in threading's table a little after it has started; asked for at its first few lock calls,
+ * and past attribute hooks of its class: no Python code runs for it. The gate is shut.
+ */
+static COLD void name_thread_slow(struct thread *t, uintptr_t handle)
+{
+	void *modules = py.SysGet("modules"), *threading = modules ? py.DictGet(modules, "threading") : NULL;
+	void *active = threading ? py.Attr(threading, "_active") : NULL, *ident = py.FromUnsigned(handle), *key = py.FromText("_name");
+	void *self = active && ident && key ? py.DictItem(active, ident) : NULL, *name = self ? py.PlainAttr(self, key) : NULL;
+	if (name)
+		python_text((uintptr_t)name, t->info->given, sizeof t->info->given, false);
+	if (self && !name)
+		py.ErrClear();
+	drop(name);
+	drop(key);
+	drop(ident);
+	drop(active);
+}
+
 static void *acquire(unsigned row, void *self, void *args, void *kw, bool scoped, enum lock_kind kind, const char *name)
 {
 	struct thread *t = hook_thread();
@@ -268,6 +302,10 @@ static void *acquire(unsigned row, void *self, void *args, void *kw, bool scoped
 	call.how = row == LOCK_ENTER || row == RLOCK_ENTER || row == RLOCK_RESTORE ? ORDER_BLOCK : how_of(args, kw);
 	python_call_here(&t->stacks, &call);
 	object_by_id(id)->kind = (uint8_t)kind;
+	if (unlikely(t->names_asked < MAX_ASKED && !t->info->given[0])) {
+		t->names_asked++;
+		name_thread_slow(t, t->info->handle);
+	}
 	gate_open();
 	t->stacks.call = &call;
 	return rows[row].real(self, args, kw);
@@ -382,6 +420,7 @@ void hook_python_ready(void)
 		if (frames == 1) {
 			state = ON;
 			python_switch_on();
+			thread_poke_all(POKE_FLUSH); /* what was remembered of stacks has no Python frames */
 			if (!swap_methods(module))
 				semlock_only_wait();
 		}
