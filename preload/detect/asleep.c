@@ -72,6 +72,8 @@ bool waitfor_sleeps_in(int tid, const struct wait *w)
 	if (!waitfor_in_futex(tid, &at))
 		return false;
 	if (w->kind == WAIT_JOIN) {
+		if (w->mutex) /* by a semaphore that tells of the end */
+			return within(at, w->addr, eyes.bytes(FAMILY_SEM));
 		const struct thread_info *target = thread_by_id(w->target);
 		return !target || !target->handle || within(at, target->handle, JOIN_WORDS);
 	}
