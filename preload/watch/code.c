@@ -39,6 +39,14 @@ uint32_t code_place(const struct code *c, uintptr_t addr)
 	return UINT32_MAX;
 }
 
+/* Refers to what might be out of a copy's reach: no linker does that, but bytes that are not really code do. */
+static bool too_far(const struct code *c, const struct insn *i)
+{
+	if (i->kind == INSN_JCC || i->kind == INSN_JMP)
+		return code_place(c, insn_goal(c, i)) == UINT32_MAX;
+	return i->base == BASE_RIP && insn_goal(c, i) - (c->base - (1u << 30)) >= 1u << 31;
+}
+
 /* One function's instructions. One that does not decode to its very end is left alone, but what was decoded stays: its
  * branches count. */
 static int decode_function(struct code *c, const struct decoder *d, struct code_function *f)
@@ -62,6 +70,8 @@ static int decode_function(struct code *c, const struct decoder *d, struct code_
 			f->alone = PLAN_USES_GS;
 			c->uses_gs = true;
 		}
+		if (too_far(c, i))
+			i->is |= INSN_PINNED;
 		bit_set(c->start, at);
 		at += i->len;
 		c->nr_insn++;

@@ -120,7 +120,7 @@ struct plan {
 int plan_module(const struct code_view *view, const struct emit_abi *abi, const struct decoder *decoder,
 		struct plan *out);
 
-/* Fixes image and windows to the arena's address; once. All of text and arena must lie within 2 GB: else -1. */
+/* Fixes image and windows to the arena's address; once. -1 if it is too far: within 1 GB of the text it never is. */
 int plan_place(struct plan *p, uintptr_t arena);
 
 /* Gives back what is not needed once the image has been copied. */
