@@ -54,25 +54,29 @@ static uint32_t operand_regs(const struct insn *i)
 	return (i->base < 16 ? 1u << i->base : 0) | (i->index < 16 ? 1u << i->index : 0);
 }
 
-/* A register to work in: dead if possible. */
-static uint8_t choose_scratch(const struct insn *i, uint32_t live, bool *dead)
+/* A register to work in, none of `taken`: dead if possible, and rather one that no unwinder needs. */
+static uint8_t choose_scratch(uint32_t taken, uint32_t live, bool *dead)
 {
-	uint32_t taken = operand_regs(i) | 1u << RSP | (live & FLAGS_ALL ? 1u << RAX : 0);
-	uint32_t free = GPRS_ALL & ~live & ~taken;
+	const uint32_t callers = GPRS_ALL & ~(1u << RBX | 1u << RBP | 0xf000u);
+	uint32_t usable = GPRS_ALL & ~taken & ~(1u << RSP) & ~(live & FLAGS_ALL ? 1u << RAX : 0);
+	uint32_t free = usable & ~live;
 	*dead = free != 0;
-	return (uint8_t)__builtin_ctz(free ? free : GPRS_ALL & ~taken);
+	if (!free)
+		free = usable;
+	return (uint8_t)__builtin_ctz(free & callers ? free & callers : free);
 }
 
 /*
- * Flags, where live, go by way of %rax (SAVE_RAX): lahf; seto %al. If the operand uses %rax it gets its value back.
+ * Flags, where live, go by way of %rax (SAVE_RAX): lahf; seto %al. If an operand (`taken`) uses %rax it gets its value
+ * back.
  */
-static struct saved emit_save(struct emit *e, const struct insn *i, uint32_t live, bool scratch)
+static struct saved emit_save(struct emit *e, uint32_t taken, uint32_t live, bool scratch)
 {
 	struct saved s = { .flags = (live & FLAGS_ALL) != 0, .rax = live & 1u << RAX };
-	s.rax_used = s.flags && (operand_regs(i) & 1u << RAX);
+	s.rax_used = s.flags && (taken & 1u << RAX);
 	if (scratch) {
 		bool dead;
-		s.reg = choose_scratch(i, live, &dead);
+		s.reg = choose_scratch(taken, live, &dead);
 		s.scratch = !dead;
 	}
 	int32_t slot = e->abi->fs_save;
@@ -187,19 +191,17 @@ static void emit_piece(struct emit *e, const struct insn *i, uint8_t reg, unsign
 	emit_32(e, 0);
 }
 
-static void emit_check(struct out *o, const struct insn *i, uint32_t live, bool hoisted)
+static void emit_check(struct out *o, const struct insn *i, uint8_t reg, bool hoisted)
 {
 	struct emit *e = o->e;
 	struct pending *p = &o->pending[o->nr_pending++];
 	*p = (struct pending){ .insn = i, .site = add_site(e, i, hoisted ? SITE_HOISTED : 0) };
-	struct saved s = emit_save(e, i, live, true);
 	for (unsigned done = 0, n; done < i->size; done += n) {
 		unsigned left = i->size - done;
 		n = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-		emit_piece(e, i, s.reg, done, n, p);
+		emit_piece(e, i, reg, done, n, p);
 	}
 	e->plan->ways[p->site].resume = e->at;
-	emit_restore(e, &s);
 	e->plan->counts.checks++;
 }
 
@@ -217,7 +219,7 @@ static void emit_always(struct out *o, const struct insn *i, uint32_t live, uint
 	if (flags == SITE_SYNC && result_unused(i, live_after))
 		flags |= i->is & INSN_XCHG ? SITE_NORETURNVALUE | SITE_STORE_ONLY : SITE_NORETURNVALUE;
 	uint32_t site = add_site(e, i, flags);
-	struct saved s = emit_save(e, i, live, false);
+	struct saved s = emit_save(e, operand_regs(i), live, false);
 	e->plan->ways[site].stub = e->at;
 	emit_call(e, i, site, is_string(i) ? IMAGE_REP : IMAGE_SYNC);
 	e->plan->ways[site].resume = e->at;
@@ -258,20 +260,37 @@ static void forget_changed(struct out *o, const struct insn *i)
 	o->nr_known = kept;
 }
 
-/* Where before its access a check is cheapest: the nearest place where flags are dead. */
-static uint32_t place_of_check(const struct window *w, uint32_t at)
+/* What it costs to check at a place of the window: saving flags, saving a register, or sharing that with another. */
+static unsigned cost_at(const struct window *w, const struct insn *i, uint32_t k, const bool *used)
+{
+	bool dead;
+	unsigned cost = w->live[k] & FLAGS_ALL ? 4 : 0;
+	choose_scratch(operand_regs(i), w->live[k], &dead);
+	cost += dead ? 0 : 2;
+	return used[k] && cost ? 1 : cost;
+}
+
+/*
+ * Where a check is cheapest: at its access or before it, as far up as the operand's address is the same. Never above
+ * another read: that may be the one which says that this access is safe.
+ */
+static uint32_t place_of_check(const struct window *w, uint32_t at, const bool *used)
 {
 	const struct insn *i = &w->insn[at];
-	uint32_t regs = operand_regs(i);
-	for (uint32_t k = at;; k--) {
-		if (!(w->live[k] & FLAGS_ALL))
-			return k;
-		if (k == 0 || at - k >= HOIST_MAX)
-			return at;
+	uint32_t regs = operand_regs(i), best = at;
+	unsigned cost = cost_at(w, i, at, used);
+	for (uint32_t k = at; cost && k > 0 && at - k < HOIST_MAX; k--) {
 		const struct insn *before = &w->insn[k - 1];
-		if ((before->changes & regs) || before->kind != INSN_PLAIN || is_sync(before) || is_string(before))
-			return at;
+		if ((before->changes & regs) || before->kind != INSN_PLAIN || is_sync(before) || is_string(before) ||
+		    (w->watch[k - 1] && (before->is & INSN_READS)))
+			break;
+		unsigned c = cost_at(w, i, k - 1, used);
+		if (c < cost) {
+			cost = c;
+			best = k - 1;
+		}
 	}
+	return best;
 }
 
 static void emit_stubs(struct out *o)
@@ -293,6 +312,37 @@ static void emit_stubs(struct out *o)
 	}
 }
 
+/* All checks that stand before instruction `at`, with what they need saved once for all of them. */
+static void emit_checks(struct out *o, const uint32_t *place, uint32_t at)
+{
+	const struct window *w = o->w;
+	const struct insn *group[HOIST_MAX + 1];
+	uint32_t n = 0, taken = 0;
+	for (uint32_t k = at; k < w->count && k - at <= HOIST_MAX; k++) {
+		const struct insn *i = &w->insn[k];
+		if (!w->watch[k] || place[k] != at || is_sync(i) || is_string(i))
+			continue;
+		if (already_checked(o, i)) {
+			o->e->plan->counts.elided++;
+			continue;
+		}
+		group[n++] = i;
+		taken |= operand_regs(i);
+	}
+	bool together = (GPRS_ALL & ~taken & ~(1u << RSP | 1u << RAX)) != 0;
+	struct saved s = { .flags = false };
+	for (uint32_t k = 0; k < n; k++) {
+		emit_room(o->e);
+		if (o->e->no_memory)
+			return;
+		if (k == 0 || !together)
+			s = emit_save(o->e, together ? taken : operand_regs(group[k]), w->live[at], true);
+		emit_check(o, group[k], s.reg, group[k] != &w->insn[at]);
+		if (k + 1 == n || !together)
+			emit_restore(o->e, &s);
+	}
+}
+
 static void emit_insn(struct out *o, const uint32_t *place, uint32_t at)
 {
 	const struct window *w = o->w;
@@ -303,17 +353,10 @@ static void emit_insn(struct out *o, const uint32_t *place, uint32_t at)
 		emit_always(o, i, w->live[at], at + 1 < w->count ? w->live[at + 1] : w->live_end);
 		o->nr_known = 0;
 	}
-	for (uint32_t k = at; k < w->count && k - at <= HOIST_MAX; k++) {
-		emit_room(o->e);
-		if (o->e->no_memory)
-			return;
-		if (w->watch[k] && place[k] == at && !is_sync(&w->insn[k]) && !is_string(&w->insn[k])) {
-			if (already_checked(o, &w->insn[k]))
-				p->counts.elided++;
-			else
-				emit_check(o, &w->insn[k], w->live[at], k != at);
-		}
-	}
+	emit_checks(o, place, at);
+	emit_room(o->e);
+	if (o->e->no_memory)
+		return;
 	if (i->kind != INSN_CALL_FAR) {
 		emit_moved(o->e, i);
 	} else if (i->at - w->insn->at >= JUMP_BYTES) { /* it stays where it is */
@@ -334,8 +377,13 @@ void check_window(struct emit *e, const struct window *w)
 		e->no_memory = true;
 		return;
 	}
-	for (uint32_t n = 0; n < w->count; n++)
-		place[n] = w->watch[n] ? place_of_check(w, n) : n;
+	bool used[WINDOW_INSNS] = { false };
+	for (uint32_t n = 0; n < w->count; n++) {
+		const struct insn *i = &w->insn[n];
+		bool checked = w->watch[n] && !is_sync(i) && !is_string(i);
+		place[n] = checked ? place_of_check(w, n, used) : n;
+		used[place[n]] |= checked;
+	}
 	for (uint32_t n = 0; n < w->count; n++) {
 		emit_room(e);
 		if (e->no_memory)
