@@ -57,6 +57,8 @@ $(BUILD)/libsnarl.so: $(PRELOAD_OBJ) preload/libsnarl.map
 
 # Runs between two instructions of the program, whose vector registers hold what they held.
 $(BUILD)/obj/preload/watch/%.o: PRELOAD_FLAGS += -mgeneral-regs-only
+# But for these, which the program calls as functions; some take floating-point arguments.
+$(BUILD)/obj/preload/watch/redirect_%.o: PRELOAD_FLAGS := $(PRELOAD_FLAGS)
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)

@@ -11,6 +11,7 @@
 #include "watch/decode.h"
 #include "watch/miss.h"
 #include "watch/patch.h"
+#include "watch/redirect.h"
 #include "watch/signals.h"
 #include "watch/view.h"
 
@@ -183,6 +184,12 @@ static void patch_new(void)
 		const struct module *m = module_by_id(id);
 		if (selected(m) && !have(m))
 			patch_module(m);
+	}
+	/* One that has just been mapped has no entries to redirect yet; we come by again after dlopen. */
+	for (uint32_t i = 0; i < patched_count(); i++) {
+		const struct patched *c = patched_by_index(i);
+		if (c)
+			redirect_module(c->module);
 	}
 }
 
