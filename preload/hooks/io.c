@@ -13,6 +13,7 @@
 #include "base/sys.h"
 
 #include <errno.h>
+#undef __USE_EXTERN_INLINES /* getline has a body in the header, under clang */
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
