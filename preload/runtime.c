@@ -103,6 +103,11 @@ static bool find_command(void)
 
 /* ---- where findings go ------------------------------------------------------------------------------------------- */
 
+static void header(void)
+{
+	emit_header(pid, (int)sys0(SYS_getppid), exe, args, args_len, "");
+}
+
 static void open_journal(const char *pattern)
 {
 	char path[PATH_MAX];
@@ -114,6 +119,8 @@ static void open_journal(const char *pattern)
 	trouble = journal_open(path);
 	if (trouble)
 		say(trouble, NULL, NULL);
+	else
+		header();
 }
 
 /* Nobody reads along: a file in a place of the user's own. */
@@ -193,11 +200,6 @@ static void start_reporter(void)
 	}
 	journal_tee(fd);
 	reporting = true;
-}
-
-static void header(void)
-{
-	emit_header(pid, (int)sys0(SYS_getppid), exe, args, args_len, "");
 }
 
 /* The first finding: now somebody must listen. */
@@ -348,11 +350,8 @@ static void fork_child(void)
 	races_fork_child();
 	waitfor_nr_asleep = 0;
 	ended = reporting = false;
-	if (options.journal && atomic_load(&hook_on)) {
+	if (options.journal && atomic_load(&hook_on))
 		open_journal(options.journal);
-		if (journal_has_file())
-			header();
-	}
 	tls.inside -= GATE_IN;
 }
 
@@ -453,6 +452,7 @@ static void start_floors(void)
 	race_wanted = options.races != RACES_OFF;
 	waitfor_on_hang(hang);
 	order_on_cycle(semlock_cycle);
+	order_on_dependency(emit_edge);
 	semlock_on_cycle(cycle_found);
 	order_on_question(reader_blocks_reader);
 	process_events = (struct process_events){ .ending = process_ending, .first_thread = first_thread, .modules_changed = modules_changed,
@@ -492,11 +492,9 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 	order_cache_start(order_cache_of(t));
 	hook_mark_exit(t);
 	pthread_atfork(fork_prepare, fork_parent, fork_child);
-	if (options.journal) {
+	if (options.journal)
 		open_journal(options.journal);
-		if (journal_has_file())
-			header();
-	}
+	emit_edges_at_once(journal_has_file());
 	races_prepare(&options);
 	atomic_store(&hook_on, true);
 	tls.inside = 0;

@@ -53,7 +53,8 @@ struct object {
 		_Atomic uint32_t pairs;  /* taken and posted by one thread */
 	} sem;
 	uint32_t next_in_page;
-	_Atomic bool destroyed, written;  /* written: defined in the journal */
+	uint32_t contended_told;          /* in the journal */
+	_Atomic bool destroyed;
 };
 
 struct object_slot {

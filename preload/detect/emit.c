@@ -11,6 +11,7 @@
 #include "core/python.h"
 #include "core/thread.h"
 #include "detect/emit_facts.h"
+#include "detect/emit_line.h"
 #include "detect/emit_fields.h"
 #include "detect/fingerprint.h"
 #include "detect/race_inside.h"
@@ -21,7 +22,6 @@
 #include <string.h>
 
 #define FIRST_BYTES (64u << 10)
-#define MAX_EDGES_AT_END 100000u
 #define SEEN 4096u
 
 static struct spin lock = SPIN_INIT(RANK_EMIT);
@@ -29,15 +29,18 @@ static struct spin start_lock = SPIN_INIT(RANK_FORK); /* who starts the report, 
 static void (*before_first)(void);
 static bool first_done, advice_counts;
 static _Atomic uint64_t count[NR_GRADES];
-static uint32_t nr_findings, nr_edges;
+static uint32_t nr_findings;
 static uint64_t seen[SEEN]; /* fingerprints, open addressing; full: everything counts as new no more */
 static uint64_t folded, lost_seen;
 
 static char *text;
 static size_t text_cap;
 
+void emit_begin(void) { spin_lock(&lock); }
+void emit_done(void) { spin_unlock(&lock); }
+
 /* Starts a line in the common buffer. */
-static struct fmt line_start(void)
+struct fmt emit_line_start(void)
 {
 	if (!text) {
 		text = arena_map(FIRST_BYTES);
@@ -47,7 +50,7 @@ static struct fmt line_start(void)
 }
 
 /* Ends it; false: it did not fit and the buffer has been doubled, do it again. */
-static bool line_end(struct fmt *f)
+bool emit_line_end(struct fmt *f)
 {
 	fmt_c(f, '\n');
 	if (!f->cut) {
@@ -67,7 +70,7 @@ void emit_module(const struct module *m)
 {
 	struct fmt f;
 	do {
-		f = line_start();
+		f = emit_line_start();
 		field_u(&f, "{\"type\":\"module\",\"id\":", m->id);
 		field_s(&f, ",\"path\":", m->path ? m->path : "");
 		fmt_str(&f, ",\"build_id\":\"");
@@ -78,14 +81,14 @@ void emit_module(const struct module *m)
 		fmt_str(&f, "\",\"end\":\"0x");
 		fmt_hex(&f, m->hi);
 		fmt_str(&f, m->id == python_module() ? "\",\"interpreter\":\"python\"}" : "\"}");
-	} while (!line_end(&f));
+	} while (!emit_line_end(&f));
 }
 
 void emit_stack_line(uint32_t id, const struct depot_stack *s)
 {
 	struct fmt f;
 	do {
-		f = line_start();
+		f = emit_line_start();
 		field_u(&f, "{\"type\":\"stack\",\"id\":", id);
 		fmt_str(&f, ",\"frames\":[");
 		for (unsigned i = 0; i < s->nr; i++) {
@@ -102,14 +105,14 @@ void emit_stack_line(uint32_t id, const struct depot_stack *s)
 			fmt_str(&f, s->frame[i].exact ? ",1]" : "]");
 		}
 		fmt_str(&f, s->cut ? "],\"cut\":true}" : "]}");
-	} while (!line_end(&f));
+	} while (!emit_line_end(&f));
 }
 
 void emit_thread_line(struct thread_info *t)
 {
 	struct fmt f;
 	do {
-		f = line_start();
+		f = emit_line_start();
 		field_u(&f, "{\"type\":\"thread\",\"id\":", t->id);
 		field_u(&f, ",\"tid\":", (uint64_t)t->tid);
 		field_s(&f, ",\"name\":", t->given[0] ? t->given : t->name);
@@ -125,7 +128,7 @@ void emit_thread_line(struct thread_info *t)
 			field_u(&f, ",\"joined_seg\":", t->joined_seg);
 		}
 		fmt_c(&f, '}');
-	} while (!line_end(&f));
+	} while (!emit_line_end(&f));
 }
 
 void emit_lock_line(struct object *o)
@@ -134,7 +137,7 @@ void emit_lock_line(struct object *o)
 	const struct module *m = o->place == PLACE_STATIC ? module_find(o->addr) : NULL;
 	struct fmt f;
 	do {
-		f = line_start();
+		f = emit_line_start();
 		field_lock(&f, "{\"type\":\"lock\",\"id\":", o->id);
 		field_s(&f, ",\"kind\":", lock_kind_facts[o->kind].slug);
 		fmt_str(&f, ",\"address\":\"0x");
@@ -157,10 +160,10 @@ void emit_lock_line(struct object *o)
 			}
 		field_u(&f, "],\"contended\":", o->contended);
 		fmt_c(&f, '}');
-	} while (!line_end(&f));
+	} while (!emit_line_end(&f));
 }
 
-static void put_holds(struct fmt *f, const struct order_hold *h, unsigned nr)
+void emit_holds(struct fmt *f, const struct order_hold *h, unsigned nr)
 {
 	for (unsigned i = 0; i < nr; i++) {
 		field_lock(f, i ? ",{\"lock\":" : "{\"lock\":", h[i].lock);
@@ -191,7 +194,7 @@ static void put_thread(struct fmt *f, const struct finding_thread *t)
 	}
 	if (t->nr_holds) {
 		fmt_str(f, ",\"holds\":[");
-		put_holds(f, t->holds, t->nr_holds);
+		emit_holds(f, t->holds, t->nr_holds);
 		fmt_c(f, ']');
 	}
 	if (t->access)
@@ -203,7 +206,7 @@ static void put_finding(const struct finding *x, int grade, uint64_t print)
 {
 	struct fmt f;
 	do {
-		f = line_start();
+		f = emit_line_start();
 		field_u(&f, "{\"type\":\"finding\",\"id\":", nr_findings);
 		field_s(&f, ",\"kind\":", kind_facts[x->kind].slug);
 		field_s(&f, ",\"grade\":", grade_slugs[grade]);
@@ -227,7 +230,7 @@ static void put_finding(const struct finding *x, int grade, uint64_t print)
 		if (x->place)
 			emit_put_place(&f, x->place);
 		fmt_c(&f, '}');
-	} while (!line_end(&f));
+	} while (!emit_line_end(&f));
 }
 
 /* True when it is new. */
@@ -313,7 +316,7 @@ void emit_header(int pid, int ppid, const char *exe, const char *args, size_t ar
 	struct fmt f;
 	spin_lock(&lock);
 	do {
-		f = line_start();
+		f = emit_line_start();
 		field_u(&f, "{\"type\":\"header\",\"format\":", JOURNAL_FORMAT);
 		field_s(&f, ",\"snarl\":", SNARL_VERSION);
 		field_u(&f, ",\"pid\":", (uint64_t)pid);
@@ -331,7 +334,7 @@ void emit_header(int pid, int ppid, const char *exe, const char *args, size_t ar
 		fmt_str(&f, ",\"arch\":\"x86_64\"");
 		field_s(&f, ",\"options\":", options);
 		fmt_c(&f, '}');
-	} while (!line_end(&f));
+	} while (!emit_line_end(&f));
 	spin_unlock(&lock);
 }
 
@@ -341,11 +344,11 @@ static void put_count(const char *what, uint64_t n)
 	if (!n)
 		return;
 	do {
-		f = line_start();
+		f = emit_line_start();
 		field_s(&f, "{\"type\":\"stats\",\"degraded\":", what);
 		field_u(&f, ",\"count\":", n);
 		fmt_c(&f, '}');
-	} while (!line_end(&f));
+	} while (!emit_line_end(&f));
 }
 
 void emit_note(const char *note)
@@ -353,61 +356,11 @@ void emit_note(const char *note)
 	struct fmt f;
 	spin_lock(&lock);
 	do {
-		f = line_start();
+		f = emit_line_start();
 		field_s(&f, "{\"type\":\"stats\",\"note\":", note);
 		fmt_c(&f, '}');
-	} while (!line_end(&f));
+	} while (!emit_line_end(&f));
 	spin_unlock(&lock);
-}
-
-/* One dependency. Called with RANK_ORDER held, which ranks below ours. */
-static bool put_edge(const struct order_dep *d, void *arg)
-{
-	(void)arg;
-	if (nr_edges >= MAX_EDGES_AT_END)
-		return false;
-	emit_thread_fact(d->thread);
-	emit_lock_fact(d->lock);
-	emit_stack_fact(d->stack);
-	for (unsigned i = 0; i < d->nr_held; i++) {
-		emit_lock_fact(d->held[i].lock);
-		emit_stack_fact(d->held[i].stack);
-	}
-	struct fmt f;
-	do {
-		f = line_start();
-		field_u(&f, "{\"type\":\"edge\",\"id\":", nr_edges + 1);
-		field_u(&f, ",\"thread\":", d->thread);
-		field_u(&f, ",\"seg\":", d->seg);
-		field_lock(&f, ",\"lock\":", d->lock);
-		field_s(&f, ",\"mode\":", mode_word(d->key));
-		field_s(&f, ",\"how\":", how_word(d->key));
-		field_u(&f, ",\"stack\":", d->stack);
-		fmt_str(&f, ",\"held\":[");
-		put_holds(&f, d->held, d->nr_held);
-		fmt_str(&f, "]}");
-	} while (!line_end(&f));
-	nr_edges++;
-	return true;
-}
-
-/* The interpreter's own lock is no lock of the program's: everything in it happens under it. */
-static bool is_internal(const struct order_dep *d)
-{
-	bool in = python_internal(object_by_id(d->lock)->addr);
-	for (unsigned i = 0; i < d->nr_held; i++)
-		in |= python_internal(object_by_id(d->held[i].lock)->addr);
-	return in;
-}
-
-static bool edge_each(const struct order_dep *d, void *arg)
-{
-	if (is_internal(d))
-		return true;
-	spin_lock(&lock);
-	bool more = put_edge(d, arg);
-	spin_unlock(&lock);
-	return more;
 }
 
 static _Atomic uint64_t sites_all, sites_watched;
@@ -422,14 +375,11 @@ void emit_end(const char *reason)
 {
 	struct order_stats s;
 	order_stats(&s);
-	if (journal_has_file() || journal_has_socket()) {
-		nr_edges = 0;
-		order_each(edge_each, NULL);
-	}
+	uint64_t left_out = emit_edges_end(s.deps);
 	spin_lock(&lock);
 	emit_threads_again();
-	if (s.deps > nr_edges && nr_edges >= MAX_EDGES_AT_END)
-		put_count("dependencies left out of the journal (limit 100000)", s.deps - nr_edges);
+	emit_locks_again();
+	put_count("dependencies left out of the journal (limit 100000)", left_out);
 	put_count("dependencies dropped (memory)", s.dropped);
 	put_count("chains of locks let go (more than 2 million)", s.let_go);
 	put_count("occurrences of a dependency merged (more than 32)", s.merged);
@@ -445,7 +395,7 @@ void emit_end(const char *reason)
 	put_count("findings beyond what can be told apart", lost_seen);
 	struct fmt f;
 	do {
-		f = line_start();
+		f = emit_line_start();
 		field_s(&f, "{\"type\":\"end\",\"reason\":", reason);
 		field_u(&f, ",\"locks\":", object_count());
 		field_u(&f, ",\"edges\":", s.edges);
@@ -458,7 +408,7 @@ void emit_end(const char *reason)
 			field_u(&f, ",\"watched\":", sites_watched);
 		}
 		fmt_c(&f, '}');
-	} while (!line_end(&f));
+	} while (!emit_line_end(&f));
 	spin_unlock(&lock);
 }
 
@@ -486,5 +436,6 @@ void emit_fork_child(void)
 	first_done = false;
 	nr_findings = 0;
 	folded = lost_seen = 0;
+	emit_edges_fork_child();
 	emit_facts_reset();
 }

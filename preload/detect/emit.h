@@ -65,7 +65,10 @@ void emit_header(int pid, int ppid, const char *exe, const char *args, size_t ar
 /* Somebody new listens: what findings refer to is written anew from here on. */
 void emit_again(void);
 void emit_note(const char *note);
-/* Every dependency, the counters and the end record. May be called again (a forked child, a failed exec). */
+/* Dependencies are written as they become known, from here on; else at the end. */
+void emit_edges_at_once(bool yes);
+void emit_edge(const struct order_dep *d);
+/* Every dependency not yet written, the counters and the end record. May be called again (a forked child, a failed exec). */
 void emit_end(const char *reason);
 /* Places in the program that access memory, as far as they were asked to be watched, and those that are. For the end record. */
 void emit_watched(uint64_t sites, uint64_t watched);

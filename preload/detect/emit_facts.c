@@ -15,7 +15,7 @@ static uint32_t generation = 1;
 static struct written {
 	uint32_t *gen;
 	size_t nr;
-} threads, locks;
+} threads, locks, lock_ids;
 
 static bool bits_test_set(struct bits *b, uint32_t id)
 {
@@ -122,12 +122,25 @@ void emit_lock_fact(uint32_t id)
 	if (o->id != id || *w == generation)
 		return;
 	*w = generation;
+	*written(&lock_ids, id & ((1u << OBJECT_FAMILY_SHIFT) - 1)) = id;
+	o->contended_told = o->contended;
 	const struct module *m = o->place == PLACE_STATIC ? module_find(o->addr) : NULL;
 	if (m)
 		emit_module_fact(m->id);
 	emit_stack_fact(o->init_stack);
 	emit_stack_fact(o->first_stack);
 	emit_lock_line(o);
+}
+
+void emit_locks_again(void)
+{
+	for (uint32_t i = 0; i < locks.nr && i < lock_ids.nr; i++) {
+		struct object *o = object_by_id(lock_ids.gen[i]);
+		if (locks.gen[i] != generation || o->id != lock_ids.gen[i] || o->contended == o->contended_told)
+			continue;
+		o->contended_told = o->contended;
+		emit_lock_line(o);
+	}
 }
 
 void emit_facts_reset(void)

@@ -14,6 +14,8 @@ void emit_thread_fact(uint32_t thread);
 void emit_lock_fact(uint32_t lock);
 /* Threads that were written and have ended or been joined since. */
 void emit_threads_again(void);
+/* Locks written before that were waited for since. */
+void emit_locks_again(void);
 void emit_facts_reset(void);
 
 /* The lines themselves (emit.c). */

@@ -16,10 +16,15 @@ enum { TRY_RUN = 8 };
 
 static struct spin lock = SPIN_INIT(RANK_ORDER);
 static void (*on_cycle)(const struct order_cycle *);
+static void (*on_dependency)(const struct order_dep *);
 
 void order_on_cycle(void (*report)(const struct order_cycle *))
 {
 	on_cycle = report;
+}
+void order_on_dependency(void (*tell)(const struct order_dep *))
+{
+	on_dependency = tell;
 }
 void order_on_question(bool (*reader_blocks_reader)(uint32_t))
 {
@@ -178,12 +183,13 @@ struct wish {
 	uint32_t lock, key, stack;
 };
 
-static void record(uint32_t id, const struct wish *w, bool writer)
+/* Whether it is new. */
+static bool record(uint32_t id, const struct wish *w, bool writer)
 {
 	const struct chain_node *n = chain_node(id);
 	uint32_t ctx = chain_record(id, w->thread, w->seg, w->held, w->nr_held, w->stack);
 	if (!ctx)
-		return;
+		return false;
 	uint32_t v = chain_lock_find(n->lock)->vertex;
 	if (n->parent && v) {
 		cycle_earn();
@@ -193,6 +199,13 @@ static void record(uint32_t id, const struct wish *w, bool writer)
 	}
 	if (writer && v && topo_locks(v) > 1)
 		cycle_writer(n->lock);
+	return true;
+}
+
+static COLD void tell(const struct wish *w)
+{
+	on_dependency(&(struct order_dep){ .thread = w->thread, .seg = w->seg, .lock = w->lock, .key = w->key, .stack = w->stack,
+					   .nr_held = w->nr_held, .held = w->held });
 }
 
 static void deliver(struct cycle_found *f)
@@ -230,13 +243,16 @@ static __attribute__((hot, noinline)) uint32_t next_slow(struct order_cache *c, 
 	if (!next && (base || !w->nr_held))
 		next = make(base, w->held, w->nr_held, w->lock, w->key);
 	struct cycle_found *found = NULL;
+	bool news = false;
 	if (records && next && next != base) {
-		record(next, w, writer);
+		news = record(next, w, writer);
 		found = cycle_take();
 	}
 	spin_unlock(&lock);
 	if (likely(next && next != base && base == w->chain))
 		order_remember(c, base, w->lock, w->key, w->seg, next, w->nr_held && chain_fans_out(chain_node(base)));
+	if (news && w->nr_held && on_dependency)
+		tell(w);
 	if (unlikely(found))
 		deliver(found);
 	return next;

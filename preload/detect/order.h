@@ -67,6 +67,9 @@ struct order_cycle {
 /* Called for every new cycle, once per set of locks and wanting chains, holding no lock. */
 void order_on_cycle(void (*report)(const struct order_cycle *));
 
+/* Called for every new dependency (a lock wanted while others are held, by this thread in this segment), holding no lock. */
+void order_on_dependency(void (*tell)(const struct order_dep *));
+
 /* Answers whether two readers of this lock exclude each other while a writer waits (writer preference). May be NULL. */
 void order_on_question(bool (*reader_blocks_reader)(uint32_t lock));
 

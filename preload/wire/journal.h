@@ -29,7 +29,7 @@
  *         initialisation) or first(stack id of its first acquisition); attrs[] of "robust" "pi" "pp" "pshared"
  *         "prefer-writer"; later contended(count)
  *         {"type":"lock","id":3,"kind":"mutex","address":"0x5580","module":1,"offset":16448,"attrs":[]}
- * edge    One dependency: `thread` wanted `lock` while holding `held`. id thread seg lock mode how stack held[]
+ * edge    One dependency: `thread` wanted `lock` while holding `held`; written when it comes up, or all at the end. id thread seg lock mode how stack held[]
  *         mode: "write" | "read"; how: "block" | "timed"; held entries: lock mode stack
  *         {"type":"edge","id":1,"thread":2,"seg":0,"lock":4,"mode":"write","how":"block","stack":11,
  *          "held":[{"lock":3,"mode":"write","stack":10}]}

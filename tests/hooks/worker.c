@@ -50,6 +50,28 @@ static __attribute__((noinline)) void second_finding(void)
 	pthread_mutex_unlock(&m);
 }
 
+/* The second one waits for the first, whose order has been told before that. */
+static void *contend(void *arg)
+{
+	pthread_mutex_lock(&a);
+	pthread_mutex_lock(&common);
+	gate_open(&first_done);
+	for (int i = 0; !arg && i < 20; i++)
+		invisible_sleep_ms(5);
+	pthread_mutex_unlock(&common);
+	pthread_mutex_unlock(&a);
+	return arg;
+}
+
+static void contended(void)
+{
+	pthread_t t = start(contend);
+
+	gate_wait(&first_done);
+	finish(start_with(contend, &a));
+	finish(t);
+}
+
 static void do_fork(void)
 {
 	pid_t child;
@@ -178,6 +200,8 @@ int main(int argc, char **argv)
 
 	if (!strcmp(mode, "fork")) {
 		do_fork();
+	} else if (!strcmp(mode, "contended")) {
+		contended();
 	} else if (!strcmp(mode, "exec")) {
 		inversion();
 		execlp(arg, arg, "after", "exec", (char *)NULL);
