@@ -24,7 +24,11 @@ static void forget_closed(void)
 void modules_changed(void)
 {
 	gate_shut();
+	uint32_t had = module_count();
 	bool changed = module_refresh();
+	/* What lay there before is no business of the new library's. */
+	for (uint32_t id = had + 1; tls.thread && tls.thread->race && id <= module_count(); id++)
+		mem_fresh(tls.thread, module_by_id(id)->lo, module_by_id(id)->hi - module_by_id(id)->lo, 0);
 	forget_closed(); /* also when nothing changed: a module may have been learnt by its address meanwhile */
 	if (changed) {
 		step_flush();

@@ -76,6 +76,13 @@ static bool is_benign(uintptr_t addr)
 	return false;
 }
 
+/*
+ * A block that is freed stays written by whoever freed it until it is handed out anew, in its first bytes: who uses it later is
+ * told. Mappings are forgotten at once, because what the loader or libc puts there next is handed out by nobody.
+ */
+#define GONE_KEPT  512u
+#define GONE_BLOCK 65536u
+
 struct access {
 	struct thread *t;
 	struct race_thread *rt;
@@ -338,6 +345,15 @@ void mem_gone(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
 	if (t->race->pending & ~7ul)
 		race_catch_up(t);
 	struct access a = access_of(t, true, stack);
+	uintptr_t kept = bytes < GONE_BLOCK && addr & 4095 ? addr + (bytes < GONE_KEPT ? bytes : GONE_KEPT) : addr;
+	for (uintptr_t stop; at < kept; at = stop) {
+		struct granule *g = shadow_get(at);
+		stop = (at | 7) + 1 < kept ? (at | 7) + 1 : kept;
+		if (g)
+			rule(&a, g, at, mask_of(at, stop), true);
+	}
+	if (at > addr)
+		t->race->nonempty = true;
 	while (at < end) {
 		struct granule *g = shadow_granule(at);
 		uintptr_t region = shadow_region_end(at) < end ? shadow_region_end(at) : end;
@@ -349,7 +365,7 @@ void mem_gone(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
 		}
 		at = region;
 	}
-	shadow_wipe(addr, bytes);
+	shadow_wipe(kept, end - kept);
 	if (race_engine.forget)
 		race_engine.forget(t, addr, bytes);
 }

@@ -221,7 +221,7 @@ void race_ignore(bool begin);
 
 /* Memory is the program's from now on (after malloc, mmap): starts clean. Gate shut. */
 void mem_fresh(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack);
-/* It is about to be given back (before free, munmap): a write to all of it, then forgotten. Gate shut. */
+/* It is about to be given back (before free, munmap): a write to all of it, then forgotten but for the first bytes of a block. Gate shut. */
 void mem_gone(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack);
 
 /* ---- order ---------------------------------------------------------------------------------------------------------- */

@@ -279,6 +279,17 @@ static void test_memory(void **state)
 	mem_fresh(m, x, 1000, 3);
 	access(m, x + 100, 4, true, 1);
 	assert_int_equal(races(), 0);
+	/* Used after it was given back. */
+	mem_gone(m, x + 16, 1000, 2);
+	access(a, x + 100, 4, false, 4);
+	assert_int_equal(races(), 1);
+	assert_int_equal(last.before.stack, 2);
+	mem_fresh(m, x + 16, 1000, 3);
+	sync_send(m, x);
+	sync_recv(a, x);
+	access(a, x + 100, 4, false, 4);
+	assert_int_equal(races(), 0);
+	mem_fresh(m, x, 1024, 3);
 	/* Byte exact at the edges. */
 	access(a, x + 1001, 1, true, 1);
 	access(a, x + 1009, 1, true, 1);
