@@ -343,11 +343,10 @@ static void fork_child(void)
 	semlock_fork_child();
 	if (self)
 		segment_forked(self->id, ++self->seg);
-	race_fork_child(self);
 	emit_fork_child();
 	reporter_fork_child();
 	journal_fork_child();
-	races_fork_child();
+	races_fork_child(self);
 	waitfor_nr_asleep = 0;
 	ended = reporting = false;
 	if (options.journal && atomic_load(&hook_on))
@@ -449,16 +448,14 @@ static void start_floors(void)
 	thread_start();
 	hook_eyes_start();
 	emit_before_first(first_finding, options.verbose);
-	race_wanted = options.races != RACES_OFF;
 	waitfor_on_hang(hang);
 	order_on_cycle(semlock_cycle);
 	order_on_dependency(emit_edge);
 	semlock_on_cycle(cycle_found);
 	order_on_question(reader_blocks_reader);
 	process_events = (struct process_events){ .ending = process_ending, .first_thread = first_thread, .modules_changed = modules_changed,
-						  .confining = confining };
-	if (options.eager && options.races != RACES_OFF)
-		process_events.program_starts = hook_before_first_thread;
+						  .confining = confining,
+						  .program_starts = options.eager && options.races != RACES_OFF ? hook_before_first_thread : NULL };
 }
 
 /* Before any other constructor (-z initfirst), when getenv does not work yet: the environment comes as an argument. */

@@ -38,6 +38,7 @@ static bool wanted(const struct options *o) { return o->races != RACES_OFF && o-
 
 void races_prepare(const struct options *o)
 {
+	race_wanted = o->races != RACES_OFF;
 	watch_thread_of_caller = thread_of_caller; /* compiled-in calls come without the engine too */
 	if (wanted(o))
 		heap_start();
@@ -67,4 +68,8 @@ void races_modules_changed(void)
 	emit_watched(engine_counts().accesses, engine_counts().watched);
 }
 
-void races_fork_child(void) { engine_fork_child(); }
+void races_fork_child(struct thread *self)
+{
+	race_fork_child(self);
+	engine_fork_child();
+}

@@ -15,6 +15,7 @@ void races_prepare(const struct options *o);
 void races_begin(const struct options *o, uint32_t nr_modules, void (*say)(const char *a, const char *b, const char *c));
 /* Modules were loaded or unloaded. The gate is shut. */
 void races_modules_changed(void);
-void races_fork_child(void);
+struct thread;
+void races_fork_child(struct thread *self);
 
 #endif
