@@ -49,6 +49,11 @@ static bool is_string(const struct insn *i)
 	return (i->is & INSN_STRING) != 0;
 }
 
+static bool checked(const struct window *w, uint32_t n)
+{
+	return w->watch[n] && !is_sync(&w->insn[n]) && !is_string(&w->insn[n]);
+}
+
 static uint32_t operand_regs(const struct insn *i)
 {
 	return (i->base < 16 ? 1u << i->base : 0) | (i->index < 16 ? 1u << i->index : 0);
@@ -270,19 +275,33 @@ static unsigned cost_at(const struct window *w, const struct insn *i, uint32_t k
 	return used[k] && cost ? 1 : cost;
 }
 
+/* A check of write `i` does for read `before` too; nothing in between changes the operand. */
+static bool covers(const struct emit *e, const struct insn *i, const struct insn *before)
+{
+	if (!(i->is & INSN_WRITES) || (before->is & (INSN_READS | INSN_WRITES)) != INSN_READS || i->size < before->size)
+		return false;
+	struct operand a = emit_operand(e->code, i, 0), b = emit_operand(e->code, before, 0);
+	return same_operand(&a, &b) && a.disp == b.disp;
+}
+
 /*
  * Where a check is cheapest: at its access or before it, as far up as the operand's address is the same. Never above
- * another read: that may be the one which says that this access is safe.
+ * another's read: that may be the one which says that this access is safe.
  */
-static uint32_t place_of_check(const struct window *w, uint32_t at, const bool *used)
+static uint32_t place_of_check(const struct emit *e, const struct window *w, uint32_t at, const bool *used,
+			       const uint32_t *place)
 {
 	const struct insn *i = &w->insn[at];
 	uint32_t regs = operand_regs(i), best = at;
 	unsigned cost = cost_at(w, i, at, used);
-	for (uint32_t k = at; cost && k > 0 && at - k < HOIST_MAX; k--) {
+	for (uint32_t k = at; k > 0 && at - k < HOIST_MAX; k--) {
 		const struct insn *before = &w->insn[k - 1];
-		if ((before->changes & regs) || before->kind != INSN_PLAIN || is_sync(before) || is_string(before) ||
-		    (w->watch[k - 1] && (before->is & INSN_READS)))
+		if (((before->changes | before->kills) & regs) || before->kind != INSN_PLAIN || is_sync(before) ||
+		    is_string(before))
+			break;
+		if (covers(e, i, before) && place[k - 1] == k - 1)
+			return k - 1; /* read, then written: one check does for both */
+		if (w->watch[k - 1] && (before->is & INSN_READS))
 			break;
 		unsigned c = cost_at(w, i, k - 1, used);
 		if (c < cost) {
@@ -318,17 +337,18 @@ static void emit_checks(struct out *o, const uint32_t *place, uint32_t at)
 	const struct window *w = o->w;
 	const struct insn *group[HOIST_MAX + 1];
 	uint32_t n = 0, taken = 0;
-	for (uint32_t k = at; k < w->count && k - at <= HOIST_MAX; k++) {
-		const struct insn *i = &w->insn[k];
-		if (!w->watch[k] || place[k] != at || is_sync(i) || is_string(i))
-			continue;
-		if (already_checked(o, i)) {
-			o->e->plan->counts.elided++;
-			continue;
+	for (uint32_t pass = 0; pass < 2; pass++) /* writes first: they cover reads */
+		for (uint32_t k = at; k < w->count && k - at <= HOIST_MAX; k++) {
+			const struct insn *i = &w->insn[k];
+			if (!checked(w, k) || place[k] != at || ((i->is & INSN_WRITES) != 0) != (pass == 0))
+				continue;
+			if (already_checked(o, i)) {
+				o->e->plan->counts.elided++;
+				continue;
+			}
+			group[n++] = i;
+			taken |= operand_regs(i);
 		}
-		group[n++] = i;
-		taken |= operand_regs(i);
-	}
 	bool together = (GPRS_ALL & ~taken & ~(1u << RSP | 1u << RAX)) != 0;
 	struct saved s = { .flags = false };
 	for (uint32_t k = 0; k < n; k++) {
@@ -379,10 +399,8 @@ void check_window(struct emit *e, const struct window *w)
 	}
 	bool used[WINDOW_INSNS] = { false };
 	for (uint32_t n = 0; n < w->count; n++) {
-		const struct insn *i = &w->insn[n];
-		bool checked = w->watch[n] && !is_sync(i) && !is_string(i);
-		place[n] = checked ? place_of_check(w, n, used) : n;
-		used[place[n]] |= checked;
+		place[n] = checked(w, n) ? place_of_check(e, w, n, used, place) : n;
+		used[place[n]] |= checked(w, n);
 	}
 	for (uint32_t n = 0; n < w->count; n++) {
 		emit_room(e);

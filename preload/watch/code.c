@@ -176,6 +176,11 @@ int code_open(struct code *c, const struct code_view *view, const struct decoder
 	c->target = arena_map(span / 8 + 16);
 	if (!c->start || !c->target || code_functions(c) < 0)
 		goto no_memory;
+	size_t bytes = 0;
+	for (uint32_t f = 0; f < c->nr_fn; f++)
+		bytes += c->fn[f].hi - c->fn[f].lo;
+	if (!grow(&c->insn, &c->insn_cap, 0, bytes / 4 + 64, sizeof(*c->insn))) /* four bytes each is a good guess */
+		goto no_memory;
 	for (uint32_t f = 0; f < c->nr_fn; f++)
 		if (decode_function(c, d, &c->fn[f]) < 0)
 			goto no_memory;

@@ -37,7 +37,11 @@ static int plan_code(const struct code *c, const struct emit_abi *abi, struct pl
 	for (uint32_t f = 0; f < c->nr_fn; f++)
 		most += c->fn[f].alone ? 0 : windows_count(c, &c->fn[f]);
 	size_t head = IMAGE_HEAD + most * sizeof(struct watch_site);
-	if (head > INT32_MAX / 2 || !grow(&p->image, &p->image_cap, 0, head + EMIT_ROOM, 1) ||
+	/* Guesses that hold mostly: growing later means copying. Pages nobody touches cost nothing. */
+	if (head > INT32_MAX / 2 || !grow(&p->image, &p->image_cap, 0, head + EMIT_ROOM + most * 110, 1) ||
+	    !grow(&p->moved, &p->moved_cap, 0, c->nr_insn / 2 + 64, sizeof(*p->moved)) ||
+	    !grow(&p->fix, &p->fix_cap, 0, most + 64, sizeof(*p->fix)) ||
+	    !grow(&p->windows, &p->windows_cap, 0, most / 2 + 64, sizeof(*p->windows)) ||
 	    !grow(&p->ways, &p->ways_cap, 0, most + 1, sizeof(*p->ways)))
 		goto out;
 	const uint64_t words[] = { abi->miss, abi->sync, abi->rep, 0x0101010101010101u };

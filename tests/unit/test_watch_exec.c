@@ -311,6 +311,7 @@ static const char *one_block(uint64_t seed)
 		rnd(2);
 	for (size_t i = 0; i < DATA_BYTES; i++)
 		start_data[i] = (uint8_t)(rnd(4) ? 0 : rnd(256));
+	last.len = 0;
 	first_state();
 	make_block();
 	uintptr_t end = step_through();

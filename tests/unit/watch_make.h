@@ -19,6 +19,13 @@ static uint32_t rnd(uint32_t below)
 	return (uint32_t)((rng >> 20) % below);
 }
 
+/* The memory operand of the last instruction that had one, to be met again: its bits of REX, its bytes from modrm on.
+ */
+static struct {
+	uint8_t rex, bytes[8];
+	unsigned len;
+} last;
+
 /* modrm, sib and displacement behind an opcode; at: the instruction so far, of n bytes, its REX at at[rex]. */
 static unsigned put_modrm(uint8_t *at, unsigned n, unsigned rex, unsigned reg, bool memory)
 {
@@ -30,7 +37,13 @@ static unsigned put_modrm(uint8_t *at, unsigned n, unsigned rex, unsigned reg, b
 		at[n++] = (uint8_t)(0xc0 | (reg & 7) << 3 | (rm & 7));
 		return n;
 	}
-	unsigned base = pointers[rnd(sizeof(pointers))], kind = rnd(10);
+	if (last.len && rnd(5) < 2) {
+		at[rex] |= last.rex;
+		memcpy(at + n, last.bytes, last.len);
+		at[n] = (uint8_t)((at[n] & 0xc7) | (reg & 7) << 3);
+		return n + last.len;
+	}
+	unsigned base = pointers[rnd(sizeof(pointers))], kind = rnd(10), from = n;
 	int disp = base == 4 ? (int)rnd(256) - 128 : (int)rnd(512) - 256;
 	if (kind == 0) { /* rip: into data; the immediate behind it, if any, does not matter much */
 		at[n++] = (uint8_t)((reg & 7) << 3 | 5);
@@ -49,6 +62,9 @@ static unsigned put_modrm(uint8_t *at, unsigned n, unsigned rex, unsigned reg, b
 		at[n++] = (uint8_t)disp;
 	else if (mod == 2)
 		n = (unsigned)(fde_put32(at + n, disp) - at);
+	last.rex = at[rex] & 3;
+	last.len = n - from;
+	memcpy(last.bytes, at + from, last.len);
 	return n;
 }
 
