@@ -6,11 +6,26 @@
 
 #include <string.h>
 
-/* Records live in chunks found through a sparse top table. */
-#define CHUNK_BITS 12
+/* Records live in chunks found through a sparse tree of two levels. */
+#define CHUNK_BITS 8
 #define CHUNK (1u << CHUNK_BITS)
+#define DIR_BITS 8
 #define MAX_SERIAL (1u << OBJECT_FAMILY_SHIFT)
-#define TOP (MAX_SERIAL / CHUNK)
+#define TOP (MAX_SERIAL >> (CHUNK_BITS + DIR_BITS))
+
+/*
+ * Ids are never used again, the memory behind them is: a chunk whose objects have all ended, the last one before the chunk made
+ * last, serves the next ones. Whoever still has the id of one of them finds that nothing is known of it; whoever still has a
+ * pointer looks at some other object's record, never at anything else.
+ */
+struct chunk {
+	uint32_t index, live;
+	struct chunk *next;
+	struct object o[CHUNK];
+};
+struct dir {
+	struct chunk *_Atomic chunk[1u << DIR_BITS];
+};
 
 #define PAGE_BITS 12
 #define FILTER_BITS (1u << 20)
@@ -19,9 +34,10 @@ struct object_table *_Atomic object_table;
 _Atomic bool object_any_dynamic;
 
 static struct spin lock = SPIN_INIT(RANK_LOCKS);
-static struct object *_Atomic *top;
+static struct dir *_Atomic *top;
 static uint32_t nr_serial = 1;
-static uint32_t nr_used; /* slots with an address */
+static struct chunk *ended, *ended_lately; /* chunks with nothing in them */
+static uint32_t nr_used;                   /* slots with an address */
 static _Atomic uint64_t dropped;
 static struct object unknown = { .kind = LOCK_UNKNOWN, .place = PLACE_HEAP };
 
@@ -50,11 +66,18 @@ void object_start(void)
 	atomic_store(&object_table, t);
 }
 
+static struct chunk *_Atomic *chunk_place(uint32_t index)
+{
+	struct dir *d = atomic_load_explicit(&top[index >> DIR_BITS], memory_order_acquire);
+	return d ? &d->chunk[index & ((1u << DIR_BITS) - 1)] : NULL;
+}
+
 static struct object *record(uint32_t id)
 {
 	uint32_t serial = id & (MAX_SERIAL - 1);
-	struct object *chunk = atomic_load_explicit(&top[serial >> CHUNK_BITS], memory_order_acquire);
-	return chunk ? &chunk[serial & (CHUNK - 1)] : NULL;
+	struct chunk *_Atomic *place = chunk_place(serial >> CHUNK_BITS);
+	struct chunk *chunk = place ? atomic_load_explicit(place, memory_order_acquire) : NULL;
+	return chunk ? &chunk->o[serial & (CHUNK - 1)] : NULL;
 }
 
 struct object *object_by_id(uint32_t id)
@@ -63,22 +86,62 @@ struct object *object_by_id(uint32_t id)
 	return o && o->id == id ? o : &unknown;
 }
 
+/* An empty chunk, new or used. */
+static struct chunk *chunk_get(uint32_t index)
+{
+	struct chunk *c = ended;
+	if (c) {
+		ended = c->next;
+		atomic_store_explicit(chunk_place(c->index), NULL, memory_order_release);
+		memset(c, 0, sizeof *c);
+	} else if (!(c = arena_alloc(sizeof *c))) {
+		return NULL;
+	}
+	/* What ended since the last one was made may still be talked about. */
+	if (!ended) {
+		ended = ended_lately;
+		ended_lately = NULL;
+	}
+	c->index = index;
+	return c;
+}
+
 static struct object *record_new(enum object_family family)
 {
-	uint32_t serial = nr_serial;
+	uint32_t serial = nr_serial, index = serial >> CHUNK_BITS;
 	if (serial >= MAX_SERIAL)
 		return NULL;
-	struct object *chunk = atomic_load_explicit(&top[serial >> CHUNK_BITS], memory_order_relaxed);
-	if (!chunk) {
-		chunk = arena_map(CHUNK * sizeof *chunk);
-		if (!chunk)
+	if (!top[index >> DIR_BITS]) {
+		struct dir *d = arena_alloc(sizeof *d);
+		if (!d)
 			return NULL;
-		atomic_store_explicit(&top[serial >> CHUNK_BITS], chunk, memory_order_release);
+		atomic_store_explicit(&top[index >> DIR_BITS], d, memory_order_release);
+	}
+	struct chunk *_Atomic *place = chunk_place(index);
+	struct chunk *c = atomic_load_explicit(place, memory_order_relaxed);
+	if (!c) {
+		c = chunk_get(index);
+		if (!c)
+			return NULL;
+		atomic_store_explicit(place, c, memory_order_release);
 	}
 	nr_serial++;
-	struct object *o = &chunk[serial & (CHUNK - 1)];
+	c->live++;
+	struct object *o = &c->o[serial & (CHUNK - 1)];
 	o->id = (uint32_t)family << OBJECT_FAMILY_SHIFT | serial;
 	return o;
+}
+
+/* Nothing refers to it any more: not the address it was at, nor the page. */
+static void record_over(const struct object *o)
+{
+	uint32_t index = (o->id & (MAX_SERIAL - 1)) >> CHUNK_BITS;
+	struct chunk *c = atomic_load_explicit(chunk_place(index), memory_order_relaxed);
+	CHECK(c->live);
+	if (--c->live || index == nr_serial >> CHUNK_BITS)
+		return;
+	c->next = ended_lately;
+	ended_lately = c;
 }
 
 static struct object_slot *slot_of(struct object_table *t, uintptr_t addr)
@@ -90,32 +153,52 @@ static struct object_slot *slot_of(struct object_table *t, uintptr_t addr)
 	}
 }
 
-/* Makes room for one more. Readers may still walk the old table, so it is kept: old tables sum up to less than the new one. */
+static struct object_table *spare; /* the one before, where it is of the same size */
+
+/* Readers may be looking at it: an id goes before its address does, and comes after. */
+static void table_wipe(struct object_table *t)
+{
+	atomic_fetch_add(&t->used, 1);
+	for (uint32_t i = 0; i <= t->mask; i++)
+		atomic_store_explicit(&t->slot[i].id, 0, memory_order_relaxed);
+	for (uint32_t i = 0; i <= t->mask; i++) {
+		atomic_store_explicit(&t->slot[i].addr, 0, memory_order_release);
+		t->slot[i].dead = 0;
+	}
+}
+
+/* Makes room for one more. Readers may still walk the old table, so it is kept: the next one of the same size is made in it, and
+ * those that were outgrown sum up to less than the one in use. */
 static bool table_room(void)
 {
-	struct object_table *t = atomic_load_explicit(&object_table, memory_order_relaxed);
+	struct object_table *t = atomic_load_explicit(&object_table, memory_order_relaxed), *next = spare;
 	if (nr_used * 2 <= t->mask)
 		return true;
 	uint32_t alive = 0;
 	for (uint32_t i = 0; i <= t->mask; i++)
 		alive += t->slot[i].id || t->slot[i].dead;
 	/* Addresses that ended are dropped here; with many of them the size may stay. */
-	uint32_t n = (t->mask + 1) * (alive * 4 > t->mask ? 2 : 1);
-	struct object_table *bigger = arena_map(sizeof *bigger + (size_t)n * sizeof t->slot[0]);
-	if (!bigger)
+	bool stays = alive * 4 <= t->mask;
+	uint32_t n = (t->mask + 1) * (stays ? 1 : 2);
+	if (stays && next)
+		table_wipe(next);
+	else
+		next = arena_map(sizeof *next + (size_t)n * sizeof t->slot[0]);
+	if (!next)
 		return nr_used < t->mask - 1;
-	bigger->mask = n - 1;
+	next->mask = n - 1;
 	nr_used = 0;
 	for (uint32_t i = 0; i <= t->mask; i++) {
 		if (!t->slot[i].id && !t->slot[i].dead)
 			continue;
-		struct object_slot *s = slot_of(bigger, t->slot[i].addr);
+		struct object_slot *s = slot_of(next, t->slot[i].addr);
 		s->dead = t->slot[i].dead;
-		s->id = t->slot[i].id;
-		s->addr = t->slot[i].addr;
+		atomic_store_explicit(&s->addr, t->slot[i].addr, memory_order_release);
+		atomic_store_explicit(&s->id, t->slot[i].id, memory_order_release);
 		nr_used++;
 	}
-	atomic_store_explicit(&object_table, bigger, memory_order_release);
+	spare = stays ? t : NULL;
+	atomic_store_explicit(&object_table, next, memory_order_release);
 	return true;
 }
 
@@ -180,10 +263,12 @@ static void page_remove(struct object *o)
 static void end_locked(struct object_slot *s, struct object *o, bool remember)
 {
 	atomic_store_explicit(&s->id, 0, memory_order_release);
-	if (!remember)
-		page_remove(o);
 	s->dead = remember ? o->id : 0;
 	atomic_store_explicit(&o->destroyed, true, memory_order_relaxed);
+	if (!remember) {
+		page_remove(o);
+		record_over(o);
+	}
 }
 
 static enum object_place place_of(const struct object_news *n)
@@ -204,8 +289,8 @@ uint32_t object_add(const struct object_news *n, uint32_t *old, uint32_t *dead)
 	spin_lock(&lock);
 	struct object *o = NULL;
 	uint32_t id = 0;
-	if (table_room()) {
-		struct object_slot *s = slot_of(object_table, n->addr);
+	struct object_slot *s = table_room() ? slot_of(object_table, n->addr) : NULL;
+	if (s) {
 		id = s->id;
 		if (id >> OBJECT_FAMILY_SHIFT == (uint32_t)n->family && !n->init) {
 			/* Another thread was faster. */
@@ -213,33 +298,33 @@ uint32_t object_add(const struct object_news *n, uint32_t *old, uint32_t *dead)
 			return id;
 		}
 		o = record_new(n->family);
-		if (o) {
-			*dead = s->dead;
-			if (*dead)
-				page_remove(object_by_id(*dead));
-			if (id) {
-				*old = id;
-				end_locked(s, object_by_id(id), false);
-			}
-			o->addr = n->addr;
-			o->kind = (uint8_t)n->kind;
-			o->attrs = (uint8_t)n->attrs;
-			o->place = (uint8_t)place;
-			o->init_seen = n->init;
-			*(n->init ? &o->init_stack : &o->first_stack) = n->stack;
-			o->init_thread = n->thread;
-			o->owner_thread = place == PLACE_STACK ? n->thread : 0;
-			id = o->id;
-			page_add(o);
-			if (place != PLACE_STATIC)
-				atomic_store_explicit(&object_any_dynamic, true, memory_order_relaxed);
-			s->dead = 0;
-			atomic_store_explicit(&s->id, id, memory_order_release);
-			if (!s->addr) {
-				nr_used++;
-				atomic_store_explicit(&s->addr, n->addr, memory_order_release);
-			}
+	}
+	if (o) {
+		*dead = s->dead;
+		if (*dead) {
+			page_remove(object_by_id(*dead));
+			record_over(object_by_id(*dead));
 		}
+		if (id) {
+			*old = id;
+			end_locked(s, object_by_id(id), false);
+		}
+		o->addr = n->addr;
+		o->kind = (uint8_t)n->kind;
+		o->attrs = (uint8_t)n->attrs;
+		o->place = (uint8_t)place;
+		o->init_seen = n->init;
+		*(n->init ? &o->init_stack : &o->first_stack) = n->stack;
+		o->init_thread = n->thread;
+		o->owner_thread = place == PLACE_STACK ? n->thread : 0;
+		id = o->id;
+		page_add(o);
+		if (place != PLACE_STATIC)
+			atomic_store_explicit(&object_any_dynamic, true, memory_order_relaxed);
+		s->dead = 0;
+		nr_used += !s->addr;
+		atomic_store_explicit(&s->addr, n->addr, memory_order_release);
+		atomic_store_explicit(&s->id, id, memory_order_release);
 	}
 	spin_unlock(&lock);
 	if (!o) {
@@ -249,19 +334,28 @@ uint32_t object_add(const struct object_news *n, uint32_t *old, uint32_t *dead)
 	return id;
 }
 
-uint32_t object_at(uintptr_t addr)
+/* What its slot says; again when the table went out of use meanwhile. */
+static uint32_t look(uintptr_t addr, bool want_dead)
 {
-	struct object_table *t = atomic_load_explicit(&object_table, memory_order_acquire);
-	struct object_slot *s = t ? slot_of(t, addr) : NULL;
-	return s && s->addr == addr ? s->id : 0;
+	for (;;) {
+		struct object_table *t = atomic_load_explicit(&object_table, memory_order_acquire);
+		if (!t)
+			return 0;
+		uint32_t used = atomic_load_explicit(&t->used, memory_order_acquire);
+		const struct object_slot *s = slot_of(t, addr);
+		uint32_t id = atomic_load_explicit(&s->id, memory_order_acquire), dead = atomic_load_explicit(&s->dead, memory_order_acquire);
+		bool there = atomic_load_explicit(&s->addr, memory_order_acquire) == addr;
+		if (t != atomic_load_explicit(&object_table, memory_order_acquire) ||
+		    used != atomic_load_explicit(&t->used, memory_order_relaxed))
+			continue;
+		if (want_dead)
+			return there && !id ? dead : 0;
+		return there ? id : 0;
+	}
 }
 
-uint32_t object_dead_at(uintptr_t addr)
-{
-	struct object_table *t = atomic_load_explicit(&object_table, memory_order_acquire);
-	struct object_slot *s = t ? slot_of(t, addr) : NULL;
-	return s && s->addr == addr && !s->id ? s->dead : 0;
-}
+uint32_t object_at(uintptr_t addr) { return look(addr, false); }
+uint32_t object_dead_at(uintptr_t addr) { return look(addr, true); }
 
 void object_destroy(uint32_t id)
 {

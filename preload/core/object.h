@@ -2,7 +2,8 @@
  * object.h - Registry of synchronisation objects: which lock is at this address now.
  *
  * An address gets a new identity (id) whenever the object there ends: destroyed, its memory freed or unmapped, its
- * stack frame gone, initialised again. Ids are never reused. Top four bits: the family, so that a wrong type is noticed
+ * stack frame gone, initialised again. Ids are never reused (after 2^28 there are no more: counted as dropped), what was known
+ * of those that are over is: memory goes by what is alive at a time. Top four bits: the family, so that a wrong type is noticed
  * by the same comparison that finds the object.
  *
  * locks: lock-free find; everything that changes takes RANK_LOCKS.
@@ -65,6 +66,7 @@ struct object_slot {
 
 struct object_table {
 	uint32_t mask;
+	_Atomic uint32_t used; /* how often its memory has been used again */
 	struct object_slot slot[];
 };
 
@@ -72,7 +74,8 @@ extern struct object_table *_Atomic object_table;
 
 HOT uint32_t object_hash(uintptr_t addr) { return (uint32_t)(((addr >> 3) * 0x9e3779b97f4a7c15u) >> 32); }
 
-/* Hot half: the id of the object of this family at addr, or 0: ask object_get_slow. cost: one cache line. */
+/* Hot half: the id of the object of this family at addr, or 0: not there, or, seldom, unlucky; object_add knows. cost: one cache
+ * line. */
 HOT uint32_t object_find(uintptr_t addr, enum object_family family)
 {
 	const struct object_table *t = atomic_load_explicit(&object_table, memory_order_acquire);
@@ -80,7 +83,9 @@ HOT uint32_t object_find(uintptr_t addr, enum object_family family)
 		uintptr_t a = atomic_load_explicit(&t->slot[i].addr, memory_order_relaxed);
 		if (likely(a == addr)) {
 			uint32_t id = atomic_load_explicit(&t->slot[i].id, memory_order_acquire);
-			return likely(id >> OBJECT_FAMILY_SHIFT == (uint32_t)family) ? id : 0;
+			/* Again: the table may be the one before last, and about to be used for other addresses. */
+			a = atomic_load_explicit(&t->slot[i].addr, memory_order_relaxed);
+			return likely(id >> OBJECT_FAMILY_SHIFT == (uint32_t)family && a == addr) ? id : 0;
 		}
 		if (a == 0)
 			return 0;

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/arena.h"
 #include "core/module.h"
 
 #define PLACES 4096
@@ -112,14 +113,17 @@ static _Atomic bool over;
 static uintptr_t stable[64];
 static uint32_t stable_id[64];
 
-/* What does not change must be found at all times, whatever happens around it. */
+/* What does not change must be found at all times, whatever happens around it: by the hot half nearly always, and if it finds
+ * something it is that. */
 static void *reader(void *arg)
 {
 	unsigned long *looked = arg;
 	while (!over)
-		for (unsigned i = 0; i < 64; i++, ++*looked)
-			if (object_find(stable[i], FAMILY_RWLOCK) != stable_id[i])
+		for (unsigned i = 0; i < 64; i++, ++*looked) {
+			uint32_t id = object_find(stable[i], FAMILY_RWLOCK);
+			if ((id ? id : object_at(stable[i])) != stable_id[i])
 				return "lost";
+		}
 	return NULL;
 }
 
@@ -180,6 +184,43 @@ static void stack_objects_end_with_their_frames(void **state)
 	assert_int_equal(object_find(lo + 4096 + 1024, FAMILY_MUTEX), id[2]);
 }
 
+/* Ten million come and go, a few of them stay, others are destroyed but keep their memory for a while: what
+ * is kept goes by what is alive, whether they share one address or each has its own. */
+static void come_and_go(void **state)
+{
+	(void)state;
+	enum { ALL = 10000000, STAY = 1000 };
+	size_t bytes = 0;
+	uint32_t old, dead, id, before = 0;
+	for (uint32_t i = 0; i < ALL; i++) {
+		uintptr_t a = 0x400000000000u + (i % 2 ? 0 : i % 3 ? (uintptr_t)i * 64 : (uintptr_t)(i % 999) * 64);
+		struct object_news n = { .addr = a, .family = FAMILY_MUTEX, .kind = LOCK_MUTEX, .init = true, .stack = i };
+		if (i % (ALL / STAY) == 0) /* stays: far away from the others */
+			n.addr = 0x500000000000u + (uintptr_t)i * 64;
+		id = object_add(&n, &old, &dead);
+		assert_true(id && id != before);
+		before = id;
+		assert_int_equal(object_find(n.addr, FAMILY_MUTEX), id);
+		assert_int_equal(object_by_id(id)->init_stack, i);
+		if (n.addr == a) {
+			object_destroy(id);
+			assert_int_equal(object_dead_at(a), id);
+			assert_int_equal(object_by_id(id)->init_stack, i);
+			if (i % 5)
+				object_forget_range(a, 40, ignore, NULL);
+		}
+		/* What was destroyed and not freed is freed in the end. */
+		if (i % 100000 == 99999)
+			object_forget_range(0x400000000000u, (size_t)ALL * 64, ignore, NULL);
+		if (i == ALL / 4)
+			bytes = arena_bytes();
+	}
+	/* Each that stays keeps the 255 records beside it: 14 KB. */
+	assert_in_range(arena_bytes() - bytes, 0, (STAY * 14 << 10) + (8 << 20));
+	for (uint32_t i = 0; i < ALL; i += ALL / STAY)
+		assert_int_not_equal(object_find(0x500000000000u + (uintptr_t)i * 64, FAMILY_MUTEX), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +228,7 @@ int main(void)
 		cmocka_unit_test(unknown_ids_are_harmless),
 		cmocka_unit_test(readers_beside_a_writer),
 		cmocka_unit_test(stack_objects_end_with_their_frames),
+		cmocka_unit_test(come_and_go),
 	};
 	module_start();
 	object_start();
