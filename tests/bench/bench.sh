@@ -5,6 +5,8 @@ build=${1:-build}
 rounds=${ROUNDS:-7}
 lib=$(cd "$build" && pwd)/libsnarl.so
 pairs=$build/tests/bench/pairs
+prog=$pairs
+options=races=off
 
 median() { sort -n | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 
@@ -16,8 +18,8 @@ row() {
 	: >"$build/bench.s"
 	: >"$build/bench.r"
 	for _ in $(seq "$rounds"); do
-		n=$("$pairs" "$@")
-		s=$(LD_PRELOAD=$lib SNARL_OPTIONS=quiet "$pairs" "$@")
+		n=$("$prog" "$@")
+		s=$(LD_PRELOAD=$lib SNARL_OPTIONS=$options:quiet "$prog" "$@")
 		echo "$n" >>"$build/bench.n"
 		echo "$s" >>"$build/bench.s"
 		awk -v n="$n" -v s="$s" 'BEGIN { print s / n }' >>"$build/bench.r"
@@ -33,6 +35,15 @@ row 'depth 8, 100 locks, edges known' steady 100
 row 'depth 8, 10,000 locks, edges known' steady 10000
 row 'random nested pairs, 1,000 locks' random 1000
 row 'two threads, one lock' contended
+prog=$build/tests/bench/memory
+for options in races=off races=hb; do
+	echo "nanoseconds per malloc and free, and per memcpy, $options"
+	row 'malloc and free, one thread so far' malloc 24
+	row 'malloc and free, after a second thread' malloc 24 threads
+	row 'malloc and free of 1,000 bytes' malloc 1000 threads
+	row 'memcpy of 16 bytes, known' memcpy 16 threads
+	row 'memcpy of 4,096 bytes, known' memcpy 4096 threads
+done
 [ "$PEERS" = 1 ] || exit 0
 for tool in helgrind drd; do
 	command -v valgrind >/dev/null || break
