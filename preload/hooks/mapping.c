@@ -15,7 +15,7 @@
 
 void memory_leaves(struct thread *t, uintptr_t addr, size_t bytes, struct site site, const char *call)
 {
-	if (!t)
+	if (!t || addr & (PAGE - 1)) /* which the kernel refuses */
 		return;
 	bytes = (bytes + PAGE - 1) & ~(PAGE - 1);
 	if (object_any_dynamic)

@@ -123,6 +123,21 @@ EXPORT void free(void *p)
 INTERPOSE_ROW(realloc, realloc, NULL)
 INTERPOSE_ROW(reallocarray, reallocarray, NULL)
 
+/* It was not given back after all: nothing has been written, and what was known of it is lost. */
+static COLD void stays(void *p, const struct heap_block *b)
+{
+	int saved = errno;
+	struct thread *t = heap_on ? hook_thread() : NULL;
+	if (t && t->race) {
+		gate_shut();
+		mem_fresh(t, (uintptr_t)p, b ? b->bytes : REAL(malloc_usable_size)(p), 0);
+		gate_open();
+	}
+	if (b)
+		heap_fresh(b->addr, b->bytes, b->stack, b->thread);
+	errno = saved;
+}
+
 /* A write to all of the old block, then a new one, be it in the same place; undone when the call fails. realloc(p, 0) frees. */
 static void *resize(void *p, size_t n, size_t bytes, bool array, struct site site, const char *call)
 {
@@ -139,8 +154,8 @@ static void *resize(void *p, size_t n, size_t bytes, bool array, struct site sit
 	void *to = array ? REAL(reallocarray)(p, n, bytes) : REAL(realloc)(p, bytes);
 	if (to)
 		return fresh(to, all, site);
-	if (known && all)
-		heap_fresh(b.addr, b.bytes, b.stack, b.thread);
+	if (all)
+		stays(p, known ? &b : NULL);
 	return to;
 }
 

@@ -171,6 +171,23 @@ static void grown_by_realloc(void) /* EXPECT: silence in grown_by_realloc */
 	in_turn3(grow, use_up, grow);
 }
 
+static volatile size_t too_much = (size_t)1 << 62;
+
+static void ask_too_much(void)
+{
+	int *had = block;
+
+	MUST(realloc(had, too_much) == NULL);
+	MUST(munmap((char *)had + 1, SIZE) == -1);
+}
+
+/* Neither call took anything away. TSAN: cries in refused: it stops at the size */
+static void refused(void) /* EXPECT: silence in refused */
+{
+	get();
+	in_turn(ask_too_much, look);
+}
+
 static void aligned(void)
 {
 	void *p;
@@ -277,4 +294,4 @@ static void remap(void) /* EXPECT: silence in remap */
 
 CASES(CASE(read_then_freed), CASE(written_then_freed), CASE(read_after_free), CASE(freed_under_lock),
       CASE(freed_after_join), CASE(reallocated), CASE(freed_and_reused), CASE(reuse), CASE(reuse_small),
-      CASE(grown_by_realloc), CASE(reuse_aligned), CASE(remapped), CASE(mapped_over), CASE(unmapped), CASE(remap))
+      CASE(grown_by_realloc), CASE(refused), CASE(reuse_aligned), CASE(remapped), CASE(mapped_over), CASE(unmapped), CASE(remap))
