@@ -10,7 +10,9 @@
 #include "watch/check.h"
 #include "watch/grow.h"
 
-#define TAIL_INSNS 3u /* a return or jump so near is taken along: it saves the jump back */
+#define TAIL_INSNS 4u /* a branch or return so near is taken along: it saves the jump back */
+#define HEAD_INSNS \
+	4u /* so is the way from the top of the run: whoever jumps there from other copies comes straight in */
 #define FLAGS_BACK 8u /* instructions a window may begin earlier to find dead flags */
 
 uint32_t windows_count(const struct code *c, const struct code_function *f)
@@ -68,8 +70,13 @@ static uint32_t stretch(const struct insn *insn, const uint32_t *live, uint32_t 
 		a--;
 	if (live[a] & FLAGS_ALL)
 		a = *first;
-	if (hi - b <= TAIL_INSNS && insn[hi - 1].kind != INSN_PLAIN && insn[hi - 1].kind != INSN_JCC)
-		b = hi;
+	if (a - lo <= HEAD_INSNS)
+		a = lo;
+	for (uint32_t k = b; k < hi && k - b < TAIL_INSNS; k++)
+		if (insn[k].kind != INSN_PLAIN) {
+			b = k + 1;
+			break;
+		}
 	while (insn[b - 1].at + insn[b - 1].len - insn[a].at < JUMP_BYTES && b < hi)
 		b++;
 	while (insn[b - 1].at + insn[b - 1].len - insn[a].at < JUMP_BYTES && a > lo)
