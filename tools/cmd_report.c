@@ -121,9 +121,13 @@ static void follow(struct report *r, const struct arguments *a)
 	reader_init(&in, &r->model, "standard input", 0);
 	for (;;) {
 		struct pollfd p = { .fd = 0, .events = POLLIN };
-		int ready = poll(&p, 1, 2000);
+		int ready = poll(&p, 1, report_waits(r) ? 50 : 2000);
 		if (ready < 0 && errno == EINTR)
 			continue;
+		if (ready == 0 && report_waits(r)) {
+			report_new(r, a->json ? show_json : show_text, false);
+			continue;
+		}
 		if (ready == 0 && somebody_lives(&r->model))
 			continue;
 		if (ready <= 0)
@@ -134,10 +138,10 @@ static void follow(struct report *r, const struct arguments *a)
 		if (n <= 0)
 			break;
 		reader_feed(&in, block, (size_t)n);
-		report_new(r, a->json ? show_json : show_text);
+		report_new(r, a->json ? show_json : show_text, false);
 	}
 	reader_finish(&in);
-	report_new(r, a->json ? show_json : show_text);
+	report_new(r, a->json ? show_json : show_text, true);
 	if (a->json)
 		return;
 	if (a->verbose) {
@@ -172,7 +176,7 @@ static int report_files(struct report *r, const struct arguments *a)
 {
 	if (!read_all(r, a))
 		return REPORT_USAGE;
-	report_new(r, a->json ? NULL : show_text);
+	report_new(r, a->json ? NULL : show_text, true);
 	if (a->json) {
 		print_json(r, report_json(r), JSON_INDENT(2));
 	} else {

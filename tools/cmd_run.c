@@ -176,7 +176,7 @@ static void show(struct report *r, const struct fold *f)
 static void read_journals(struct run *x, bool at_end)
 {
 	tails_read(&x->tails, at_end);
-	report_new(&x->report, show);
+	report_new(&x->report, show, at_end);
 }
 
 /* It holds journals and nothing else. */

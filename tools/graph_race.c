@@ -11,7 +11,7 @@ static bool is_race(const struct finding *f)
 
 void graph_add_races(struct graph *g)
 {
-	report_new(g->report, NULL);
+	report_new(g->report, NULL, true);
 	for (const struct fold *d = g->report->folds; d; d = d->hh.next) {
 		struct finding *f = (struct finding *)d->first;
 		if (!is_race(f))

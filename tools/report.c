@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#define RIPE_MS 200
 
 void report_init(struct report *r, int fd, bool verbose)
 {
@@ -93,8 +96,30 @@ static int surest_first(const void *a, const void *b)
 	return x->number < y->number ? -1 : x->number > y->number;
 }
 
-void report_new(struct report *r, void (*show)(struct report *, const struct fold *))
+/* A deadlock is often announced by its own lock order, a moment before: that moment is waited for. */
+static bool unripe(struct report *r)
 {
+	bool order = false;
+	for (size_t i = r->next; i < r->model.nr_findings; i++) {
+		if (r->model.findings[i]->kind == KIND_DEADLOCK)
+			return false;
+		order |= r->model.findings[i]->kind == KIND_LOCK_ORDER;
+	}
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	long now = t.tv_sec * 1000 + t.tv_nsec / 1000000 + 1;
+	if (order && !r->unripe_since)
+		r->unripe_since = now;
+	return order && now - r->unripe_since < RIPE_MS;
+}
+
+bool report_waits(const struct report *r) { return r->unripe_since != 0; }
+
+void report_new(struct report *r, void (*show)(struct report *, const struct fold *), bool at_end)
+{
+	if (!at_end && unripe(r))
+		return;
+	r->unripe_since = 0;
 	for (; r->next < r->model.nr_findings; r->next++) {
 		const struct finding *x = r->model.findings[r->next];
 		if (x->section->foreign)

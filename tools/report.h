@@ -31,7 +31,8 @@ struct report {
 	struct out out;
 	bool verbose;
 	enum grade fail_on;
-	size_t next; /* finding not looked at yet */
+	size_t next;       /* finding not looked at yet */
+	long unripe_since; /* ms; 0: nothing is held back */
 	struct fold *folds;
 	struct fold **fresh; /* not shown yet */
 	size_t nr_fresh, cap_fresh;
@@ -44,7 +45,9 @@ void report_free(struct report *r);
  * Folds what the model has new; each finding not seen before goes to `show`, the surest first, unless it is suppressed
  * or only advice.
  */
-void report_new(struct report *r, void (*show)(struct report *, const struct fold *));
+void report_new(struct report *r, void (*show)(struct report *, const struct fold *), bool at_end);
+/* Something is held back for a moment: call again soon. */
+bool report_waits(const struct report *r);
 
 struct report_counts {
 	uint64_t findings, advice, suppressed; /* different ones */
