@@ -9,7 +9,6 @@
 #include "core/journal.h"
 #include "core/module.h"
 #include "core/object.h"
-#include "core/python.h"
 #include "core/reporter.h"
 #include "core/step.h"
 #include "core/thread.h"
@@ -337,7 +336,6 @@ static void fork_child(void)
 	module_fork_child();
 	borrow_fork_child();
 	depot_fork_child();
-	python_fork_child();
 	order_fork_child();
 	segment_fork_child();
 	semlock_fork_child();
@@ -358,7 +356,6 @@ static void fork_child(void)
 
 static void first_thread(void)
 {
-	hook_python_find(false); /* it may have been loaded since */
 	gate_shut();
 	module_refresh();
 	uint32_t nr = module_count();
@@ -449,7 +446,6 @@ static void start_floors(void)
 	hook_eyes_start();
 	emit_before_first(first_finding, options.verbose);
 	waitfor_on_hang(hang);
-	order_on_cycle(semlock_cycle);
 	order_on_dependency(emit_edge);
 	semlock_on_cycle(cycle_found);
 	order_on_question(reader_blocks_reader);

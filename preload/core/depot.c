@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/spin.h"
+#include "core/python.h"
 
 #define CHUNK_BITS  13
 #define CHUNK       (1u << CHUNK_BITS)
@@ -142,6 +143,7 @@ uint32_t depot_put(const struct depot_frame *frames, unsigned nr, bool cut)
 void depot_fork_child(void)
 {
 	spin_reset(&lock);
+	python_fork_child();
 	/* A thread that is gone may have added a stack and not entered it yet. */
 	struct table *t = atomic_load_explicit(&live, memory_order_relaxed);
 	uint32_t last = depot_count();

@@ -24,7 +24,11 @@ static void (*on_cycle)(const struct order_cycle *);
 
 static void settle(uint32_t thread, uint32_t posted);
 
-void semlock_on_cycle(void (*report)(const struct order_cycle *)) { on_cycle = report; }
+void semlock_on_cycle(void (*report)(const struct order_cycle *))
+{
+	on_cycle = report;
+	order_on_cycle(semlock_cycle);
+}
 
 /* ---- what it is ------------------------------------------------------------------------------------------------ */
 

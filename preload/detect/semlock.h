@@ -52,7 +52,7 @@ struct thread *semlock_holder(uint32_t id);
 /* Is it as good as certain that only its holder posts it? */
 bool semlock_proven(uint32_t id);
 
-/* Keeps back, drops or hands on a cycle of the order graph: order_on_cycle calls this, this calls `report`. */
+/* Keeps back, drops or hands on a cycle of the order graph to `report`, between which and order_on_cycle it puts itself. */
 void semlock_cycle(const struct order_cycle *c);
 void semlock_on_cycle(void (*report)(const struct order_cycle *));
 

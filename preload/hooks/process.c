@@ -23,7 +23,10 @@ static _Atomic bool first_thread_seen;
 
 void hook_before_first_thread(void)
 {
-	if (!atomic_exchange(&first_thread_seen, true) && process_events.first_thread)
+	if (atomic_exchange(&first_thread_seen, true))
+		return;
+	hook_python_find(false); /* it may have been loaded since the start */
+	if (process_events.first_thread)
 		process_events.first_thread();
 	hook_unwind_resolve(false);
 }
