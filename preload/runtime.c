@@ -29,7 +29,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -190,8 +189,12 @@ static void start_reporter(void)
 	}
 	argv[n] = NULL;
 	int err = text_fd();
+	if (err < 0) {
+		why_not = "stderr is gone";
+		return;
+	}
 	int fd = reporter_start(&(struct reporter_how){ command, argv, err });
-	if (options.log && err >= 0 && err != notice_fd())
+	if (options.log && err != notice_fd())
 		sys1(SYS_close, err);
 	if (fd < 0) {
 		why_not = "starting the snarl command failed";
@@ -251,6 +254,7 @@ static void process_ending(const char *reason)
 			journal_close();
 			reporter_finish(2000000000u);
 			reporting = false;
+			emit_first_again();
 		}
 	} else {
 		end(reason);
@@ -398,16 +402,6 @@ static void cycle_found(const struct order_cycle *c)
 	arena_free(locks);
 }
 
-/* The main thread's stack: frames lie below argv and envp, down to the lowest address its limit allows. */
-static void main_stack(uintptr_t top, uintptr_t *lo, uintptr_t *hi)
-{
-	struct rlimit limit = { 8u << 20, 0 };
-	sys4(SYS_prlimit64, 0, RLIMIT_STACK, NULL, &limit);
-	size_t bytes = limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > 1u << 30 ? 1u << 30 : limit.rlim_cur;
-	*hi = top;
-	*lo = top > bytes ? top - bytes : 0;
-}
-
 static bool read_options(char **envp)
 {
 	char err[512];
@@ -475,7 +469,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 	hook_resolve_all();
 	hook_unwind_resolve(false);
 	hook_python_find(true);
-	main_stack((uintptr_t)argv, &lo, &hi);
+	sys_main_stack((uintptr_t)argv, &lo, &hi);
 	struct thread *t = thread_attach(NULL, (uintptr_t)pthread_self(), lo, hi);
 	if (!t) {
 		say("no memory; snarl stays off, the program runs without it", NULL, NULL);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 
 struct sys_confined sys_confined;
@@ -94,6 +95,15 @@ long sys_read_file(const char *path, char *buf, size_t cap)
 	sys1(SYS_close, fd);
 	buf[len] = '\0';
 	return n < 0 && len == 0 ? n : (long)len;
+}
+
+void sys_main_stack(uintptr_t top, uintptr_t *lo, uintptr_t *hi)
+{
+	struct rlimit limit = { 8u << 20, 0 };
+	sys4(SYS_prlimit64, 0, RLIMIT_STACK, NULL, &limit);
+	size_t bytes = limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > 1u << 30 ? 1u << 30 : limit.rlim_cur;
+	*hi = top;
+	*lo = top > bytes ? top - bytes : 0;
 }
 
 typedef int clock_fn(clockid_t, struct timespec *);

@@ -68,6 +68,9 @@ int sys_write_all(int fd, const void *buf, size_t len);
  * Returns the length without the NUL, truncated to cap - 1, or a negative errno. */
 long sys_read_file(const char *path, char *buf, size_t cap);
 
+/* The main thread's stack: frames lie below argv and envp (top), down to the lowest address its limit allows. */
+void sys_main_stack(uintptr_t top, uintptr_t *lo, uintptr_t *hi);
+
 /* CLOCK_MONOTONIC in nanoseconds, through the vdso (about 20 ns). */
 uint64_t sys_clock_ns(void);
 /* CLOCK_REALTIME in nanoseconds. */

@@ -311,6 +311,13 @@ void emit_before_first(void (*f)(void), bool advice_too)
 	advice_counts = advice_too;
 }
 
+void emit_first_again(void)
+{
+	spin_lock(&start_lock);
+	first_done = false;
+	spin_unlock(&start_lock);
+}
+
 void emit_header(int pid, int ppid, const char *exe, const char *args, size_t args_len, const char *options)
 {
 	struct fmt f;

@@ -60,6 +60,9 @@ bool emit_finding(const struct finding *f);
 /* Before the first finding: the runtime makes sure that somebody listens. advice_too: mere advice is worth it. */
 void emit_before_first(void (*f)(void), bool advice_too);
 
+/* Whoever listened is gone: the next finding counts as the first. */
+void emit_first_again(void);
+
 /* The header line of a section. args: NUL-separated, as in /proc/self/cmdline. */
 void emit_header(int pid, int ppid, const char *exe, const char *args, size_t args_len, const char *options);
 /* Somebody new listens: what findings refer to is written anew from here on. */
