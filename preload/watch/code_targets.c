@@ -9,6 +9,7 @@
 #define TABLE_MAX 65536u      /* entries of one jump table */
 #define BASES_MAX 64u         /* label addresses of one function */
 #define WORDS_MAX (64u << 20) /* words looked at for the label differences of one function */
+#define WAYS_MAX  48u         /* ways followed back from one */
 #define BACK_MAX  32u         /* instructions looked back from an indirect jump */
 #define RSEQ_SIG  0x53053053u /* stands before the abort handler. source: Linux rseq(2), x86 */
 
@@ -80,39 +81,95 @@ static bool ends_frame(const struct code *c, const struct insn *i)
 	return i->len >= 4 && p[0] == 0x48 && (p[1] == 0x83 || p[1] == 0x81) && p[2] == 0xc4;
 }
 
+/* A register's value just before an instruction. */
+struct way {
+	uint32_t before;
+	uint8_t reg;
+};
+
+struct ways {
+	struct way way[WAYS_MAX];
+	uint32_t nr, done;
+};
+
+static bool add_way(struct ways *w, uint32_t before, uint8_t reg)
+{
+	for (uint32_t k = 0; k < w->nr; k++)
+		if (w->way[k].before == before && w->way[k].reg == reg)
+			return true;
+	if (w->nr == WAYS_MAX)
+		return false;
+	w->way[w->nr++] = (struct way){ before, reg };
+	return true;
+}
+
+/* Whoever jumps to instruction `at` of the function brings the register along. False: nobody known, or too many. */
+static bool add_jumpers(const struct code *c, const struct code_function *f, struct ways *w, uint32_t at, uint8_t reg)
+{
+	bool any = false;
+	for (uint32_t n = f->first; n < f->first + f->count; n++) {
+		const struct insn *i = &c->insn[n];
+		if ((i->kind != INSN_JCC && i->kind != INSN_JMP) || insn_goal(c, i) != c->base + c->insn[at].at)
+			continue;
+		any = true;
+		if (!add_way(w, n, reg))
+			return false;
+	}
+	return any;
+}
+
+/* Follows one way back to where the value comes from; true: that is memory, an address formed, or the caller. */
+static bool follow(const struct code *c, const struct code_function *f, struct ways *w, struct way from)
+{
+	uint8_t reg = from.reg;
+	for (uint32_t i = from.before; i > f->first; i--) {
+		const struct insn *n = &c->insn[i - 1];
+		if (from.before - i > BACK_MAX || (n->kind != INSN_PLAIN && n->kind != INSN_JCC))
+			return false;
+		if (!(f->is & FN_OWN_LEA) && ends_frame(c, n))
+			return true;
+		if (n->changes >> reg & 1) {
+			if (n->is & INSN_LEA)
+				return n->base == BASE_RIP; /* itself a target */
+			if (!(n->is & INSN_MOV64))
+				return false;
+			if ((n->is & INSN_READS) || !(n->reads & ~(1u << RSP) & GPRS_ALL))
+				return true; /* mov from memory, pop */
+			reg = (uint8_t)__builtin_ctz(n->reads & GPRS_ALL);
+		}
+		if (i - 1 == f->first || !bit_get(c->target, n->at))
+			continue;
+		if (!add_jumpers(c, f, w, i - 1, reg))
+			return false;
+		const struct insn *above = &c->insn[i - 2];
+		if (above->kind == INSN_JMP || above->kind == INSN_JMP_FAR || above->kind == INSN_RET)
+			return true; /* nobody comes from there */
+	}
+	return !(f->is & FN_PART);
+}
+
 /* Where the target of `jmp *reg` comes from; true: from memory, so that it stands there as an address, or it is
  * another function. */
 static bool jump_loaded(const struct code *c, const struct code_function *f, uint32_t jump)
 {
 	const struct insn *j = &c->insn[jump];
+	struct ways w = { .nr = 0 };
 	if ((j->is & INSN_READS) || j->len < 2)
 		return true;
 	const uint8_t *p = code_bytes(c, j->at);
 	uint8_t reg = p[j->len - 1] & 7;
 	for (unsigned k = 0; k + 2 < j->len; k++)
 		reg |= (p[k] & 0xf1) == 0x41 ? 8 : 0;
-	for (uint32_t i = jump; i > f->first && jump - i < BACK_MAX;) {
-		const struct insn *n = &c->insn[--i];
-		if (n->kind != INSN_PLAIN && n->kind != INSN_JCC)
+	/* The jump may itself be jumped to: begin behind it. */
+	add_way(&w, jump, reg);
+	if (jump > f->first && bit_get(c->target, j->at)) {
+		if (!add_jumpers(c, f, &w, jump, reg))
 			return false;
-		if (!(f->is & FN_OWN_LEA) && ends_frame(c, n))
-			return true;
-		if (!(n->changes >> reg & 1)) {
-			if (i != f->first && bit_get(c->target, n->at))
-				return false; /* more than one way leads here */
-			continue;
-		}
-		if (n->is & INSN_LEA)
-			return n->base == BASE_RIP; /* itself a target */
-		if (!(n->is & INSN_MOV64))
-			return false;
-		if ((n->is & INSN_READS) || !(n->reads & ~(1u << RSP) & GPRS_ALL))
-			return true; /* mov from memory, pop */
-		for (uint8_t r = 0; r < 16; r++)
-			if (n->reads >> r & 1)
-				reg = r;
 	}
-	return jump - f->first < BACK_MAX; /* it came in as an argument */
+	while (w.done < w.nr)
+		if (!follow(c, f, &w, w.way[w.done++]))
+			return false;
+	return true;
 }
 
 static void take_insn(struct code *c, struct code_function *f, uint32_t index)
