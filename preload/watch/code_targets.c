@@ -232,21 +232,37 @@ static void take_words(struct code *c, uintptr_t lo, uintptr_t hi)
 	}
 }
 
-/* Any two words in a row of all data that, added to a label's address, hit instructions of this function: a table. */
+/* Nothing falls into this place: a label of a goto's mostly stands behind a jump. */
+static bool behind_jump(const struct code *c, const struct code_function *f, uint32_t at)
+{
+	uint32_t n = code_insn_from(c, at);
+	if (n <= f->first)
+		return false;
+	uint8_t kind = c->insn[n - 1].kind;
+	return kind == INSN_JMP || kind == INSN_JMP_FAR || kind == INSN_RET;
+}
+
+/* Words in a row of all data that, added to a label's address, hit different instructions of this function, one of them
+ * (not the label) behind a jump: that is a table. Each word that hits any is believed. */
 static bool label_differences(struct code *c, const struct code_function *f, uintptr_t label)
 {
 	bool table = false;
 	for (unsigned d = 0; d < c->view->nr_data; d++) {
 		const struct code_data *v = &c->view->data[d];
-		unsigned row = 0;
+		uintptr_t first = 0; /* of the row */
+		bool differ = false, behind = false;
 		for (uintptr_t at = (v->lo + 3) & ~(uintptr_t)3; at + 4 <= v->hi; at += 4) {
 			uintptr_t to = label + (uintptr_t)(intptr_t)(int32_t)read32((const void *)at) - c->base;
 			if (likely(to - f->lo >= f->hi - f->lo) || !bit_get(c->start, (uint32_t)to)) {
-				row = 0;
+				first = 0;
+				differ = behind = false;
 				continue;
 			}
 			bit_set(c->target, (uint32_t)to);
-			table |= ++row >= 2;
+			differ |= first && to != first;
+			behind |= to != label - c->base && behind_jump(c, f, (uint32_t)to);
+			first = to;
+			table |= differ && behind;
 		}
 	}
 	return table;
