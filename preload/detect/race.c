@@ -349,21 +349,21 @@ void mem_gone(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
 	for (uintptr_t stop; at < kept; at = stop) {
 		struct granule *g = shadow_get(at);
 		stop = (at | 7) + 1 < kept ? (at | 7) + 1 : kept;
-		if (g)
+		if (g && !(g->record[0] | g->record[1] | g->record[2]))
+			granule_put(g, 0, a.record | mask_of(at, stop), a.context);
+		else if (g)
 			rule(&a, g, at, mask_of(at, stop), true);
 	}
 	if (at > addr)
 		t->race->nonempty = true;
-	while (at < end) {
-		struct granule *g = shadow_granule(at);
-		uintptr_t region = shadow_region_end(at) < end ? shadow_region_end(at) : end;
-		for (; g && at < region; g++) {
-			uintptr_t stop = (at | 7) + 1 < region ? (at | 7) + 1 : region;
+	for (uintptr_t stop; at < end; at = stop) {
+		stop = shadow_next(at, end, &at);
+		struct granule *g = at < stop ? shadow_granule(at) : NULL;
+		for (uintptr_t to; g && at < stop; g++, at = to) {
+			to = (at | 7) + 1 < stop ? (at | 7) + 1 : stop;
 			if (g->record[0] | g->record[1] | g->record[2])
-				rule(&a, g, at, mask_of(at, stop), false);
-			at = stop;
+				rule(&a, g, at, mask_of(at, to), false);
 		}
-		at = region;
 	}
 	shadow_wipe(kept, end - kept);
 	if (race_engine.forget)

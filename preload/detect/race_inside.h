@@ -44,6 +44,10 @@ struct granule *shadow_get(uintptr_t addr);
 /* The end of the stretch of shadow that addr lies in, or where the next one may begin. */
 HOT uintptr_t shadow_region_end(uintptr_t addr) { return (addr | ((1ul << REGION_BITS) - 1)) + 1; }
 void shadow_wipe(uintptr_t addr, size_t bytes);
+/* The next stretch of [addr, end) that has a shadow which was ever touched: *from gets where it begins, the result is where it ends
+ * (both end: none). Never reaches over a region. cost: for long ranges a system call for each 256 KiB, so that memory which was
+ * hardly used is not looked through. */
+uintptr_t shadow_next(uintptr_t addr, uintptr_t end, uintptr_t *from);
 
 /* ---- race.c */
 

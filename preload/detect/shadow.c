@@ -84,6 +84,40 @@ static void wipe_within(struct granule *from, struct granule *to)
 				atomic_store_explicit(&g->record[i], 0, memory_order_relaxed);
 }
 
+#define COVERED   (PAGE / sizeof(struct granule) * 8) /* bytes of the program that a page of shadow is for */
+#define ASK_FROM  (16 * COVERED)
+#define ASK_PAGES 256u
+
+uintptr_t shadow_next(uintptr_t addr, uintptr_t end, uintptr_t *from)
+{
+	for (uintptr_t stop; addr < end; addr = stop) {
+		struct granule *g = shadow_granule(addr);
+		stop = shadow_region_end(addr) < end ? shadow_region_end(addr) : end;
+		if (!g)
+			continue;
+		*from = addr;
+		if (stop - addr < ASK_FROM)
+			return stop;
+		uintptr_t base = addr & ~(COVERED - 1);
+		uint8_t there[ASK_PAGES];
+		if (stop - base > ASK_PAGES * COVERED)
+			stop = base + ASK_PAGES * COVERED;
+		unsigned n = (unsigned)((stop - base + COVERED - 1) / COVERED), i = 0;
+		if (sys3(SYS_mincore, (uintptr_t)g & ~(PAGE - 1), n * PAGE, there) != 0)
+			return stop;
+		while (i < n && !(there[i] & 1))
+			i++;
+		if (i == n)
+			continue;
+		uintptr_t first = base + i * COVERED;
+		while (i < n && there[i] & 1)
+			i++;
+		*from = first > addr ? first : addr;
+		return base + i * COVERED < stop ? base + i * COVERED : stop;
+	}
+	return *from = end;
+}
+
 /* Granules that are only partly inside lose what they knew of the bytes inside, no more. */
 static void wipe_bytes(uintptr_t addr, uintptr_t end)
 {

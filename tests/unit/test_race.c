@@ -265,6 +265,30 @@ static void test_atomics(void **state)
 	over(m, NULL);
 }
 
+/* Hardly used: what was never touched is not looked through, and nothing that was is passed over. */
+static void test_sparse_memory(void **state)
+{
+	(void)state;
+	struct thread *m = born(NULL), *a = born(m);
+	const size_t bytes = (size_t)100 << 20;
+	uintptr_t x = memory(bytes);
+	for (unsigned round = 0; round < 200; round++) {
+		uintptr_t at = round == 0 ? x : round == 1 ? x + bytes - 4 : x + (size_t)rand() % (bytes / 8) * 8;
+		uintptr_t lo = round & 1 ? at - (at - x) / (unsigned)(rand() % 1000 + 1) / 8 * 8 : x;
+		uintptr_t hi = round & 2 ? at + 4 + (x + bytes - at - 4) / (unsigned)(rand() % 1000 + 1) / 8 * 8 : x + bytes;
+		races();
+		access(a, at, 4, true, 1);
+		mem_gone(m, lo, hi - lo, 2);
+		assert_int_equal(races(), 1);
+		assert_int_equal(last.now.addr, at);
+		mem_fresh(m, lo, hi - lo, 3);
+		mem_gone(m, lo, hi - lo, 2);
+		assert_int_equal(races(), 0);
+	}
+	over(a, m);
+	over(m, NULL);
+}
+
 static void test_memory(void **state)
 {
 	(void)state;
@@ -469,7 +493,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order), cmocka_unit_test(test_slots), cmocka_unit_test(test_unseen),
 		cmocka_unit_test(test_atomics),
-		cmocka_unit_test(test_memory), cmocka_unit_test(test_exact), cmocka_unit_test(test_any),
+		cmocka_unit_test(test_memory), cmocka_unit_test(test_sparse_memory), cmocka_unit_test(test_exact), cmocka_unit_test(test_any),
 		cmocka_unit_test(test_planes),
 	};
 	return cmocka_run_group_tests(tests, start, NULL);
