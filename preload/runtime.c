@@ -414,6 +414,8 @@ static bool read_options(char **envp)
 	for (size_t i = 0; i < nr_options; i++)
 		if (options.given >> i & 1 && !option_rows[i].built && !env_of(envp, ENV_RUN))
 			say("option '", option_rows[i].name, "' is understood but without effect in this version");
+	if (options.graph && !env_of(envp, ENV_RUN))
+		say("graph: only snarl run writes it; here, set journal=PATH and then: snarl graph PATH > ", options.graph, NULL);
 	if (options.help) {
 		for (size_t i = 0; i < nr_options; i++) {
 			char line[256];
