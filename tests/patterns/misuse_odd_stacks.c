@@ -76,6 +76,8 @@ static void coroutine(void)
 /* As code does that uses the register for something else. */
 static __attribute__((noinline)) void no_frame_pointer(void)
 {
+	void (*call)(void) = take_both;
+
 	__asm__ volatile("mov %%rsp, %%rbx\n\t"
 			 "mov %%rbp, %%r12\n\t"
 			 "sub $128, %%rsp\n\t"
@@ -84,9 +86,9 @@ static __attribute__((noinline)) void no_frame_pointer(void)
 			 "call *%0\n\t"
 			 "mov %%r12, %%rbp\n\t"
 			 "mov %%rbx, %%rsp"
+			 : "+a"(call)
 			 :
-			 : "r"(take_both)
-			 : "memory", "cc", "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12");
+			 : "memory", "cc", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12");
 }
 
 static void nothing(int sig)
