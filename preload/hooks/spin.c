@@ -1,4 +1,5 @@
 /* spin.c - pthread spin locks: owner and holders are in our records alone. */
+#include "base/sys.h"
 #include "hooks/interpose.h"
 
 #include <errno.h>
@@ -12,6 +13,7 @@ REAL_OF(pthread_spin_trylock);
 /* As libc's does; now and then it shows that it still spins, which the kernel could not tell. */
 static int spin(struct thread *t, pthread_spinlock_t *l)
 {
+	uint64_t slice = 250000000, next = sys_clock_ns() + slice;
 	for (;;) {
 		for (unsigned i = 0; i < SPINS; i++) {
 			if (!eyes.busy(FAMILY_SPIN, (uintptr_t)l))
@@ -22,6 +24,11 @@ static int spin(struct thread *t, pthread_spinlock_t *l)
 		if (r != EBUSY)
 			return r;
 		wait_beat(t);
+		if (unlikely(sys_clock_ns() > next)) {
+			wait_look_again(t);
+			slice *= 1 + (slice < 4000000000u);
+			next = sys_clock_ns() + slice;
+		}
 	}
 }
 
