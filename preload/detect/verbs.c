@@ -4,6 +4,7 @@
 #include "base/sys.h"
 #include "core/depot.h"
 #include "core/module.h"
+#include "core/stack_at.h"
 #include "core/step.h"
 #include "detect/emit.h"
 #include "detect/segment.h"
@@ -24,6 +25,15 @@ uint32_t site_stack(struct thread *t, struct site site)
 		return id;
 	gate_shut();
 	id = stack_capture_slow(&t->stacks, site.pc, site.cfa);
+	gate_open();
+	return id;
+}
+
+uint32_t site_caller(struct site site)
+{
+	gate_shut();
+	struct depot_frame f = stack_frame_of(site.pc, false);
+	uint32_t id = depot_put(&f, 1, true);
 	gate_open();
 	return id;
 }

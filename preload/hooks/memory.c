@@ -15,9 +15,9 @@
 #include <malloc.h>
 #include <stdlib.h>
 
-/* Stacks walked in full for blocks from before the first thread; after so many no stack is kept, so that a program that
- * never makes one pays a few tens of milliseconds at most. */
-#define EARLY_WALKS 16384u
+/* Stacks walked in full for blocks from before the first thread; after so many the caller alone is kept, so that a program that
+ * never makes one pays a few milliseconds at most. */
+#define EARLY_WALKS 2048u
 
 uint32_t memory_stack(struct thread *t, struct site site)
 {
@@ -26,7 +26,7 @@ uint32_t memory_stack(struct thread *t, struct site site)
 	if (likely(id != 0))
 		return id;
 	if (!t->race && (walks >= EARLY_WALKS || walks++ >= EARLY_WALKS))
-		return 0;
+		return site_caller(site);
 	return site_stack(t, site);
 }
 
