@@ -388,6 +388,7 @@ void emit_end(const char *reason)
 	emit_locks_again();
 	put_count("dependencies left out of the journal (limit 100000)", left_out);
 	put_count("dependencies dropped (memory)", s.dropped);
+	put_count("edges dropped (limit)", s.limited);
 	put_count("chains of locks let go (more than 2 million)", s.let_go);
 	put_count("occurrences of a dependency merged (more than 32)", s.merged);
 	put_count("births and joins of threads not recorded (memory)", segment_dropped());

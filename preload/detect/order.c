@@ -15,6 +15,7 @@
 enum { TRY_RUN = 8 };
 
 static struct spin lock = SPIN_INIT(RANK_ORDER);
+static uint64_t limited; /* edges that would have been too many */
 static void (*on_cycle)(const struct order_cycle *);
 static void (*on_dependency)(const struct order_dep *);
 
@@ -44,6 +45,10 @@ static uint32_t vertex(uint32_t id)
 static void edge(uint32_t lower, uint32_t upper)
 {
 	uint32_t a = vertex(lower), b = vertex(upper);
+	if (unlikely(topo_edges() >= topo_many) && a && b && !topo_same(a, b)) {
+		limited++;
+		return;
+	}
 	if (!a || !b || !topo_edge(a, b))
 		chain_dropped++;
 }
@@ -334,6 +339,7 @@ void order_stats(struct order_stats *out)
 		.cut = cycle_cut,
 		.merged = chain_merged,
 		.let_go = chain_gone,
+		.limited = limited,
 	};
 	spin_unlock(&lock);
 }

@@ -88,6 +88,7 @@ struct order_stats {
 	uint64_t dropped; /* for want of memory */
 	uint64_t cut;     /* searches given up at their budget */
 	uint64_t let_go;  /* chains, of more than 2 million, that no cycle could go through at the time */
+	uint64_t limited; /* edges of the plain graph not added, of more than 33 million: cycles through them are missed */
 	uint64_t merged;  /* occurrences that made room for newer ones, of more than 32 of one dependency */
 };
 void order_stats(struct order_stats *out);

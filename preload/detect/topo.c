@@ -385,6 +385,11 @@ uint32_t topo_locks(uint32_t v)
 {
 	return topo_comp(topo_vertex(v)->comp)->nr;
 }
+uint64_t topo_many = 1 << 25;
+uint64_t topo_edges(void)
+{
+	return nr_entries / 2;
+}
 uint32_t topo_nr(void)
 {
 	return topo_vertices.used - nr_limbo;

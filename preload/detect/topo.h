@@ -35,6 +35,9 @@ unsigned topo_threads(uint32_t v);
 uint32_t topo_locks(uint32_t v);
 
 uint32_t topo_nr(void);
+/* Edges, some of them perhaps twice: 8 to 16 bytes each. Beyond topo_many order.c adds no more, and counts them. */
+uint64_t topo_edges(void);
+extern uint64_t topo_many;
 /* Vertices gone whose memory is still referred to. */
 uint32_t topo_limbo(void);
 

@@ -199,6 +199,34 @@ static void test_chains_without_number(void **state)
 	end(t), end(u), end(main);
 }
 
+/* The plain graph has a bound: what is beyond is counted, what was there before is as good as ever. */
+static void test_too_many_edges(void **state)
+{
+	(void)state;
+	struct thread *main = born(NULL), *t = born(main), *u = born(main);
+	uint32_t l = locks(60);
+	uint64_t many = topo_many;
+	struct order_stats s0, s;
+	order_stats(&s0);
+	NEST(t, l, l + 1);
+	topo_many = topo_edges() + 1;
+	NEST(t, l + 2, l + 3);
+	for (uint32_t i = 10; i < 60; i++)
+		NEST(t, l + i, l + (i + 1) % 60);
+	order_stats(&s);
+	assert_int_equal(s.limited - s0.limited, 50);
+	assert_int_equal(s.dropped, s0.dropped);
+	NEST(u, l + 11, l + 10);
+	assert_int_equal(fresh(), 0);
+	/* Room again: it goes on. */
+	topo_many = many;
+	NEST(u, l + 1, l);
+	assert_int_equal(fresh(), 1);
+	NEST(u, l + 3, l + 2);
+	assert_int_equal(fresh(), 1);
+	end(t), end(u), end(main);
+}
+
 static void test_forget_held(void **state)
 {
 	(void)state;
@@ -421,6 +449,7 @@ int main(void)
 		ORDER_TEST(test_dead_lock_is_another),
 		ORDER_TEST(test_order_survives),
 		ORDER_TEST(test_chains_without_number),
+		ORDER_TEST(test_too_many_edges),
 		ORDER_TEST(test_forget_held),
 		ORDER_TEST(test_short_lived),
 		ORDER_TEST(test_no_memory),
