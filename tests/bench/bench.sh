@@ -27,13 +27,17 @@ row() {
 	printf '%-44s %8.1f %8.1f %7.2fx\n' "$name" "$(median <"$build/bench.n")" "$(median <"$build/bench.s")" "$(median <"$build/bench.r")"
 }
 
-echo "nanoseconds per lock/unlock pair: medians of $rounds runs each, taken in turn"
+echo "nanoseconds per lock/unlock pair: medians of $rounds runs each, taken in turn; a run's figure is its best batch of many,"
+echo "but for the last three, which are means"
 printf '%-44s %8s %8s %8s\n' '' native snarl ratio
 row 'first lock' first
 row 'three nested' nested3
 row 'depth 8, 100 locks, edges known' steady 100
 row 'depth 8, 10,000 locks, edges known' steady 10000
+row 'random nested pairs, 1,000 locks, known' known 1000
+row '1,000 locks released in order' fifo 1000
 row 'random nested pairs, 1,000 locks' random 1000
+row 'new nested pairs, 1,000 locks' new 1000
 row 'two threads, one lock' contended
 prog=$build/tests/bench/memory
 for options in races=off races=hb; do
