@@ -197,3 +197,16 @@ INTERPOSE(char *, fgets, (char *restrict p, int n, FILE *restrict f))
 	io_came_slow(fd_of_slow(f));
 	return r;
 }
+
+/* Character by character: only one that finds the buffer empty brings news. */
+static COLD int got(FILE *f, int (*get)(FILE *))
+{
+	bool empty = f->_IO_read_ptr >= f->_IO_read_end;
+	int c = get(f);
+	if (empty)
+		io_came_slow(fd_of_slow(f));
+	return c;
+}
+
+INTERPOSE(int, fgetc, (FILE *f)) { return likely(!race_on) ? REAL(fgetc)(f) : got(f, REAL(fgetc)); }
+INTERPOSE(int, getc, (FILE *f)) { return likely(!race_on) ? REAL(getc)(f) : got(f, REAL(getc)); }

@@ -71,6 +71,10 @@ static void files(void)
 	SHOW(getdelim(&line, &room, 'x', f));
 	SHOW(getline(&line, &room, f));
 	SHOW(fgets(got, 20, f) == NULL);
+	SHOW(getc(f));
+	rewind(f);
+	SHOW(getc(f));
+	SHOW(fgetc(f));
 	rewind(f);
 	SHOW(fread(got, 1, 5, f));
 	SHOW(fread(got, 7, 9, f));

@@ -70,6 +70,38 @@ static void by_pipe(void) /* EXPECT: silence in by_pipe */
 	run_two(send_it, receive_it);
 }
 
+/* The same at the ends of streams; the reader takes it byte by byte. */
+static void *print_it(void *arg)
+{
+	FILE *f = fdopen(fd[1], "w");
+	struct parcel *p = pack(1);
+
+	MUST(f && fwrite(&p, sizeof(p), 1, f) == 1);
+	fclose(f);
+	return arg;
+}
+
+static void *scan_it(void *arg)
+{
+	FILE *f = fdopen(fd[0], "r");
+	union {
+		struct parcel *p;
+		unsigned char byte[sizeof(struct parcel *)];
+	} in;
+
+	for (size_t i = 0; i < sizeof(in); i++)
+		in.byte[i] = (unsigned char)getc(f);
+	unpack(in.p);
+	fclose(f);
+	return arg;
+}
+
+static void by_streams(void) /* EXPECT: silence in by_streams */
+{
+	MUST(pipe(fd) == 0);
+	run_two(print_it, scan_it);
+}
+
 static void by_socketpair(void) /* EXPECT: silence in by_socketpair */
 {
 	MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0);
@@ -262,5 +294,5 @@ static void other_pipe(void)
 	in_turn(write_and_send, receive_other);
 }
 
-CASES(CASE(by_pipe), CASE(by_socketpair), CASE(by_message), CASE(by_eventfd), CASE(by_poll), CASE(by_select),
+CASES(CASE(by_pipe), CASE(by_streams), CASE(by_socketpair), CASE(by_message), CASE(by_eventfd), CASE(by_poll), CASE(by_select),
       CASE(by_epoll), CASE(by_close), CASE(there_and_back), CASE(changed_after_sending), CASE(other_pipe))
