@@ -3,7 +3,7 @@
 # Without clang it says so and ends with 77. All of preload/ below hooks/ is linked; a fuzz_*.c that needs more sources
 # or libraries says so in a comment of one line:
 #	/* FUZZ: tools/x.c tools/y.c -ljansson */
-# A crashing input is left in BUILD/fuzz/NAME/ and its path is printed; tests/fuzz/NAME.seeds/ is a corpus to start from.
+# Then the planner's random tests run as long. A crashing input is left in BUILD/fuzz/NAME/ and its path is printed; tests/fuzz/NAME.seeds/ is a corpus to start from.
 cd "$(dirname "$0")/../.." || exit 2
 build=${1:-build}
 seconds=${FUZZ_SECONDS:-600}
@@ -62,6 +62,23 @@ for src in tests/fuzz/fuzz_*.c; do
 		tail -40 "$dir/run.log"
 		echo "not ok $name: see $dir/run.log; the input:"
 		ls "$dir"/crash-* "$dir"/leak-* "$dir"/timeout-* "$dir"/oom-* 2>/dev/null
+		failed=$((failed + 1))
+	fi
+done
+# The planner's own random tests, for as long: made-up code patched and unpatched, the two decoders on random bytes.
+for name in watch_exec watch_decode; do
+	[ -n "$FUZZ_ONLY" ] && [ "$FUZZ_ONLY" != "$name" ] && continue
+	seed=$(date +%s)
+	mkdir -p "$build/fuzz/$name"
+	make -s BUILD="$build" "$build/tests/unit/test_$name" >"$build/fuzz/$name/build.log" 2>&1
+	SEED=$seed ROUNDS=1000000000000 timeout "$seconds" "$build/tests/unit/test_$name" >"$build/fuzz/$name/run.log" 2>&1
+	rc=$?
+	if [ "$rc" -eq 124 ]; then
+		echo "ok $name: from seed $seed, $seconds s"
+		passed=$((passed + 1))
+	else
+		tail -40 "$build/fuzz/$name/run.log"
+		echo "not ok $name: SEED=$seed"
 		failed=$((failed + 1))
 	fi
 done

@@ -57,7 +57,8 @@ static __thread struct {
 void run_enter(void);
 void run_exit(void);
 void run_miss(void);
-void run_seen(const struct watch_site *site, uintptr_t addr, const uint64_t *frame);
+typedef uint64_t __attribute__((aligned(1))) run_word; /* made-up code leaves %rsp anywhere */
+void run_seen(const struct watch_site *site, uintptr_t addr, const run_word *frame);
 __asm__(
     ".text\n.globl run_enter\nrun_enter:\n"
     "push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
@@ -94,7 +95,7 @@ __asm__(
     "xor $0xffffffffffffffff, %rbp; cmp %rsp, %rbp; pop %rbp\n" /* flags are not kept */
     "ret\n");
 
-void run_seen(const struct watch_site *site, uintptr_t addr, const uint64_t *frame)
+void run_seen(const struct watch_site *site, uintptr_t addr, const run_word *frame)
 {
 	/* frame: rbp, return address, then what the stub pushed: rsi, rdi; -2 is rcx. */
 	if (site->flags & SITE_REP) {
@@ -115,7 +116,7 @@ static void lab_open(void)
 {
 	lab.bytes = TEXT_BYTES + ARENA_BYTES + DATA_BYTES + UNWIND_BYTES;
 	lab.text =
-	    mmap((void *)0x100000000000, 2 * PLANE_AWAY, PROT_READ | PROT_WRITE,
+	    mmap((void *)0x200000000000, 2 * PLANE_AWAY, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0); /* a seed means one block */
 	if (lab.text == MAP_FAILED || mprotect(lab.text, TEXT_BYTES + ARENA_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC))
 		abort();
