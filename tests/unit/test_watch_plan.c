@@ -19,7 +19,7 @@
 
 static const struct decoder *decoder;
 static struct {
-	unsigned long files, windows, moved, sites, islands, traps, watched, accesses, lives;
+	unsigned long files, windows, moved, sites, islands, traps, watched, accesses, outside, lives;
 } total;
 
 /* ---- windows ---- */
@@ -235,6 +235,7 @@ static size_t one_file(const char *path)
 	total.sites += p.nr_sites;
 	total.watched += p.counts.reason[PLAN_WATCHED];
 	total.accesses += p.counts.accesses;
+	total.outside += p.counts.reason[PLAN_NO_FUNCTION];
 	if (getenv("FILES"))
 		printf("# %s: %u accesses, %.3f %% watched, %u traps\n", path, p.counts.accesses,
 		       100.0 * p.counts.reason[PLAN_WATCHED] / (p.counts.accesses ? p.counts.accesses : 1),
@@ -273,11 +274,14 @@ static void test_files(void **state)
 				closedir(dir);
 		}
 	}
-	printf("# %lu files, %lu accesses, %.2f %% watched, %lu windows, %lu moved, %lu sites, %lu islands, %lu traps, "
+	printf("# %lu files, %lu accesses, %.2f %% watched (%lu outside functions), %lu windows, %lu moved, %lu sites, "
+	       "%lu islands, %lu traps, "
 	       "%lu lives\n",
-	       total.files, total.accesses, 100.0 * (double)total.watched / (double)total.accesses, total.windows,
-	       total.moved, total.sites, total.islands, total.traps, total.lives);
-	assert_true(total.files > 0 && (own_files || total.watched * 100 > total.accesses * 90));
+	       total.files, total.accesses, 100.0 * (double)total.watched / (double)total.accesses, total.outside,
+	       total.windows, total.moved, total.sites, total.islands, total.traps, total.lives);
+	/* Libraries of hand-written code without unwind information are what they are. */
+	assert_true(total.files > 0);
+	assert_true(own_files || total.watched * 1000 > (total.accesses - total.outside) * 985);
 }
 
 int main(void)
