@@ -75,13 +75,26 @@ __attribute__((noinline)) static void each(long n, void (*f)(long))
 		f(i);
 }
 
+#ifndef __clang__ /* which has no functions within functions */
 static long nested(long n)
 {
-	long total = 0;
-	void add(long i) { total += i * memory[i & 31]; }
+	long sum = 0;
+	void add(long i) { sum += i * memory[i & 31]; }
+	each(n, add);
+	return sum;
+}
+#else
+static long total;
+
+static void add(long i) { total += i * memory[i & 31]; }
+
+static long nested(long n)
+{
+	total = 0;
 	each(n, add);
 	return total;
 }
+#endif
 
 static jmp_buf env;
 
