@@ -91,6 +91,7 @@ struct place {
 	const char *text; /* names.c: what to call it; NULL not asked for yet */
 	const char *symbol, *file, *function;
 	unsigned line;
+	bool atomic; /* by its type */
 };
 
 struct party {
@@ -115,6 +116,7 @@ struct finding {
 	struct party *parties;
 	uint64_t *locks;
 	struct place place;
+	bool flag; /* a race over what looks like a flag */
 };
 
 struct note {

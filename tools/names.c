@@ -246,6 +246,7 @@ const char *names_datum(struct names *n, const struct finding *f)
 		p->file = d.file;
 		p->line = d.line;
 		p->function = d.function;
+		p->atomic = d.atomic;
 	} else if (m && m->path && *m->path) {
 		p->text = mem_printf(&n->mem, "%s+0x%llx", base_of(m->path), (unsigned long long)p->offset);
 	} else if (p->what && strcmp(p->what, "heap") == 0 && model_stack(f->section, p->stack)) {

@@ -264,6 +264,7 @@ static const char *add_finding(struct section *s, const json_t *o)
 	for (size_t i = 0; i < json_array_size(locks); i++)
 		if (json_integer_value(json_array_get(locks, i)) > 0)
 			x->locks[x->nr_locks++] = (uint64_t)json_integer_value(json_array_get(locks, i));
+	x->flag = json_is_true(json_object_get(o, "flag"));
 	const json_t *p = json_object_get(o, "place");
 	x->place = (struct place){ .what = text(m, p, "what"),
 				   .address = number(p, "address"),

@@ -122,7 +122,7 @@ void report_new(struct report *r, void (*show)(struct report *, const struct fol
 	r->unripe_since = 0;
 	for (; r->next < r->model.nr_findings; r->next++) {
 		const struct finding *x = r->model.findings[r->next];
-		if (x->section->foreign)
+		if (x->section->foreign || report_race_atomic(r, x))
 			continue;
 		struct fold *f = fold_of(r, x);
 		if (f->count > 1)

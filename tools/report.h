@@ -72,10 +72,13 @@ const struct hold *report_ring_hold(const struct finding *f, unsigned party);
 void report_race_story(struct report *r, const struct finding *f);
 void report_race_party(struct report *r, const struct finding *f, const struct party *p);
 void report_race_place(struct report *r, const struct finding *f);
+/* Both sides are atomic, as debug information or the source tells: no race at all. */
+bool report_race_atomic(struct report *r, const struct finding *f);
 /* What makes two of them one to a reader; NULL: only the fingerprint does. */
 const char *report_race_key(struct report *r, const struct finding *f);
 /* report_frames.c */
 void report_text_stack(struct report *r, const struct trace *t, unsigned indent);
+const char *report_source_line(struct report *r, const struct frame *f);
 void report_meet(struct report *r, const struct finding *f);
 
 /* summary.c: what was lost, what is unknown, and the one line for the whole tree. */

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 /* That line of the file, trimmed, or NULL; only of a file that is as old as the program it was compiled into. */
-static const char *source_line(struct report *r, const struct frame *f)
+const char *report_source_line(struct report *r, const struct frame *f)
 {
 	struct stat st;
 	FILE *file;
@@ -75,7 +75,7 @@ static void put_frame(struct report *r, const struct frame *f, unsigned number, 
 	else
 		out_put(o, OUT_DIM, "+0x%llx (%s)", (unsigned long long)f->place.past, trace_module_name(f));
 	out_put(o, OUT_DIM, "%s\n", f->place.inlined ? " (inlined)" : f->exact ? " (interrupted here)" : "");
-	const char *line = is_site ? source_line(r, f) : NULL;
+	const char *line = is_site ? report_source_line(r, f) : NULL;
 	if (!line)
 		return;
 	out_put(o, OUT_DIM, "%*s%5u | ", (int)indent + 4, "", f->place.line);

@@ -35,6 +35,8 @@ static void put_locks(struct report *r, const struct finding *f, const struct pa
 void report_race_story(struct report *r, const struct finding *f)
 {
 	struct out *o = &r->out;
+	if (f->flag)
+		out_put(o, OUT_PLAIN, "  One stores what decides a branch of the other: meant as order. Atomics on both sides are no race.\n");
 	for (unsigned i = 0; i < f->nr_parties; i++) {
 		const struct party *p = &f->parties[i];
 		bool earlier = strcmp(p->role, "earlier") == 0;
@@ -113,4 +115,28 @@ const char *report_race_key(struct report *r, const struct finding *f)
 	bool swap = strcmp(a, b) > 0;
 	const char *where = f->place.what && strcmp(f->place.what, "global") == 0 ? names_datum(&r->names, f) : "";
 	return mem_printf(&r->model.mem, "%s %s %s %s", f->kind_slug, swap ? b : a, swap ? a : b, where);
+}
+
+/* Plain moves are all that is left of an atomic load or store; where they came from is in the debug information. */
+static bool atomic_side(struct report *r, const struct finding *f, const struct party *p)
+{
+	const struct trace *t = trace_get(&r->symbols, f->section, p->stack);
+	for (unsigned i = 0; t && i < t->nr; i++) {
+		const char *name = t->frames[i].place.function;
+		if (name && (strncmp(name, "std::atomic", 11) == 0 || strncmp(name, "std::__atomic", 13) == 0))
+			return true;
+		if (!t->frames[i].place.inlined) {
+			const char *line = report_source_line(r, &t->frames[i]);
+			return line && strstr(line, "atomic");
+		}
+	}
+	return false;
+}
+
+bool report_race_atomic(struct report *r, const struct finding *f)
+{
+	if (f->kind != KIND_DATA_RACE || f->nr_parties != 2)
+		return false;
+	names_datum(&r->names, f);
+	return f->place.atomic || (atomic_side(r, f, &f->parties[0]) && atomic_side(r, f, &f->parties[1]));
 }

@@ -30,6 +30,7 @@ struct symbols_datum {
 	const char *file; /* of its declaration; may be NULL */
 	unsigned line;
 	const char *function; /* whose static variable it is; may be NULL */
+	bool atomic;          /* it, or what it is part of, has an atomic type */
 };
 
 struct symbols {

@@ -36,6 +36,16 @@ static bool is_lock_name(const char *name)
 	return false;
 }
 
+/* One of the types on the way to what was found is atomic. */
+static bool met_atomic;
+
+static bool is_atomic_type(Dwarf_Die *type)
+{
+	const char *name = dwarf_diename(type);
+	return dwarf_tag(type) == DW_TAG_atomic_type || (name && (strncmp(name, "atomic<", 7) == 0 || strncmp(name, "__atomic_base", 13) == 0 ||
+									 strncmp(name, "atomic_", 7) == 0));
+}
+
 /* Its type without typedefs and qualifiers; *is_lock when one of the names on the way is a lock's. */
 static bool type_of(Dwarf_Die *die, Dwarf_Die *type, bool *is_lock)
 {
@@ -45,6 +55,7 @@ static bool type_of(Dwarf_Die *die, Dwarf_Die *type, bool *is_lock)
 		return false;
 	for (unsigned i = 0; i < 64; i++) {
 		int tag = dwarf_tag(type);
+		met_atomic |= is_atomic_type(type);
 		if (tag != DW_TAG_array_type)
 			*is_lock |= is_lock_name(dwarf_diename(type));
 		if (tag != DW_TAG_typedef && tag != DW_TAG_const_type && tag != DW_TAG_volatile_type &&
@@ -209,7 +220,9 @@ bool symbols_dwarf_data(struct symbols *s, struct symbols_file *f, uint64_t addr
 	if (!name)
 		return false;
 	memset(d, 0, sizeof *d);
+	met_atomic = false;
 	d->name = descend(s, &die, name, address - v->address);
+	d->atomic = met_atomic;
 	d->function = keep(s, v->function);
 	/* The definition of what was declared before (extern, static member) may not repeat the place. */
 	if (dwarf_attr(&die, DW_AT_specification, &spec) && !dwarf_attr(&die, DW_AT_decl_line, &attr) &&

@@ -169,6 +169,7 @@ void race_thread_started(struct thread *t)
 	rt->epoch = (uint64_t)birth << 32 | (uint64_t)i << 20;
 	rt->slot = i;
 	rt->pending = 0;
+	rt->poked = 0;
 	rt->set = RACE_NO_SET;
 	rt->nonempty = true;
 	rt->ignore_depth = 0;
@@ -218,6 +219,33 @@ void race_thread_joined(struct thread *t, uint32_t child)
 	if (t->race)
 		sync_recv(t, KEY_END(child));
 	sync_drop(KEY_END(child));
+}
+
+static void poke(struct race_thread *u, uintptr_t key)
+{
+	uintptr_t none = 0;
+	if (!atomic_compare_exchange_strong(&u->poked, &none, key) && none != key)
+		atomic_store(&u->poked, POKED_ALL);
+}
+
+void clock_poke(struct race_thread *u, const struct race_thread *by, uintptr_t key)
+{
+	if (u)
+		poke(u, key);
+	for (uint32_t i = 1, n = clock_width(); !u && i < n; i++)
+		if (slots[i].rt != by && !slots[i].idle_since)
+			poke(slots[i].rt, key);
+}
+
+void clock_learn_all(struct race_thread *rt)
+{
+	for (uint32_t i = 1, n = clock_width(); i < n; i++) {
+		uint32_t c = slots[i].idle_since ? slots[i].final : race_clock(slots[i].rt);
+		if (i != rt->slot && c > rt->vc[i]) {
+			rt->vc[i] = c;
+			rt->nonempty = true;
+		}
+	}
 }
 
 void clock_fork_child(void)

@@ -229,6 +229,8 @@ static void put_finding(const struct finding *x, int grade, uint64_t print)
 		fmt_c(&f, ']');
 		if (x->place)
 			emit_put_place(&f, x->place);
+		if (x->flag)
+			fmt_str(&f, ",\"flag\":true");
 		fmt_c(&f, '}');
 	} while (!emit_line_end(&f));
 }

@@ -52,6 +52,7 @@ struct finding {
 	const uint32_t *lock;
 	unsigned nr_locks;
 	const struct finding_place *place; /* NULL none */
+	bool flag;                         /* of a race: see race.h */
 };
 
 /* Writes it unless the same (fingerprint) was written before. Returns whether it was new. */

@@ -10,7 +10,9 @@
  */
 #include "detect/race_inside.h"
 
+#include "core/depot.h"
 #include "core/heap.h"
+#include "core/module.h"
 #include "core/thread.h"
 #include "detect/race_found.h"
 
@@ -91,7 +93,35 @@ struct access {
 	bool write;
 };
 
-static void report(const struct access *a, uintptr_t addr, uint64_t mask, uint64_t r, uint64_t contexts, unsigned i)
+static uintptr_t pc_of(uint32_t stack)
+{
+	const struct depot_stack *s = depot_get(stack);
+	const struct module *m = s && s->nr && s->frame[0].exact ? module_by_id(s->frame[0].module) : NULL;
+	return m ? m->bias + s->frame[0].offset : 0;
+}
+
+/* One loads it and the other stores it, the same whole word. Both are looked at where they stand in the code. */
+static bool is_flag(const struct race_report *x)
+{
+	const struct race_side *w = x->now.write ? &x->now : &x->before, *r = x->now.write ? &x->before : &x->now;
+	if (!race_engine.flag || r->write || w->addr != r->addr || w->bytes != r->bytes || w->bytes & (w->bytes - 1) ||
+	    w->addr % w->bytes)
+		return false;
+	/* A race in a loop comes by a million times: what was found out is kept, by the pair of stacks. */
+	static _Atomic uint64_t known[1024];
+	uint64_t key = ((uint64_t)r->stack << 31 | (w->stack & 0x7fffffff)) << 1;
+	_Atomic uint64_t *place = &known[(key * 0x9e3779b97f4a7c15ull) >> 54];
+	uint64_t have = atomic_load_explicit(place, memory_order_relaxed);
+	if ((have & ~1ull) == key)
+		return have & 1;
+	uintptr_t read_pc = pc_of(r->stack), write_pc = pc_of(w->stack);
+	bool yes = read_pc && write_pc && race_engine.flag(read_pc, write_pc);
+	atomic_store_explicit(place, key | yes, memory_order_relaxed);
+	return yes;
+}
+
+/* True: from now on it orders. */
+static bool report(const struct access *a, uintptr_t addr, uint64_t mask, uint64_t r, uint64_t contexts, unsigned i)
 {
 	uint32_t low = (uint32_t)(contexts >> 21 * i & CONTEXT_LOW), context = low | (uint32_t)(r & 31) << 21;
 	unsigned mine = (unsigned)(mask >> RECORD_SHIFT) & 255, theirs = (unsigned)(r >> RECORD_SHIFT) & 255;
@@ -107,8 +137,10 @@ static void report(const struct access *a, uintptr_t addr, uint64_t mask, uint64
 	x.now.bytes = (uint8_t)__builtin_popcount(mine);
 	x.before.addr = (addr & ~7ul) + (unsigned)__builtin_ctz(theirs);
 	x.before.bytes = (uint8_t)__builtin_popcount(theirs);
+	x.flag = is_flag(&x);
 	if (!is_benign(x.now.addr > x.before.addr ? x.now.addr : x.before.addr))
 		found_race(a->t, &x);
+	return x.flag;
 }
 
 /* Which to give up for a new one: reads before writes, others' before one's own, any of those left. */
@@ -126,6 +158,8 @@ static unsigned victim(const uint64_t *r, struct race_thread *rt)
 	}
 	return best;
 }
+
+static void make_sync(struct granule *g, uintptr_t addr, uint64_t mask, struct race_thread *rt);
 
 /* One granule. keep: record the access, not only check it. False: a synchronisation location is among its bytes. */
 static bool rule(const struct access *a, struct granule *g, uintptr_t addr, uint64_t mask, bool keep)
@@ -151,7 +185,10 @@ static bool rule(const struct access *a, struct granule *g, uintptr_t addr, uint
 		bool known = !other || rt->vc[slot_of(r[i])] >= r[i] >> 32;
 		bool writes = (r[i] & RECORD_WRITE) != 0;
 		if (!known && (a->write || writes)) {
-			report(a, addr, mask & r[i], r[i], contexts, i);
+			if (report(a, addr, mask & r[i], r[i], contexts, i) && keep) {
+				make_sync(g, addr, mask, rt);
+				return false;
+			}
 			known = true; /* said; from now on the newer one speaks for both */
 		}
 		if (!other && writes && !a->write) {
@@ -183,7 +220,15 @@ void race_catch_up(struct thread *t)
 {
 	uintptr_t pending = t->race->pending;
 	t->race->pending &= PENDING_IGNORE;
-	sync_recv(t, pending & ~7ul);
+	if (unlikely(t->race->poked)) {
+		uintptr_t key = atomic_exchange(&t->race->poked, 0);
+		if (key == POKED_ALL)
+			clock_learn_all(t->race);
+		else if (key)
+			sync_recv(t, key);
+	}
+	if (pending & ~7ul)
+		sync_recv(t, pending & ~7ul);
 	if (pending & PENDING_NEXT)
 		sync_recv(t, (pending & ~7ul) + 8);
 }
@@ -194,7 +239,7 @@ static void plain_sync(struct thread *t, uintptr_t addr, bool write)
 	if (write) {
 		sync_send(t, KEY_ATOMIC(addr));
 	} else {
-		if (t->race->pending & ~7ul)
+		if (race_is_behind(t->race))
 			race_catch_up(t);
 		sync_recv(t, KEY_ATOMIC(addr));
 		t->race->pending |= KEY_ATOMIC(addr);
@@ -218,7 +263,7 @@ bool access_seen(struct thread *t, uintptr_t addr, size_t bytes, bool write, uin
 	bool tag = true;
 	if (unlikely(!rt || race_stopped || rt->pending & PENDING_IGNORE || end < addr || end >> 47))
 		return false;
-	if (rt->pending & ~7ul)
+	if (race_is_behind(rt))
 		race_catch_up(t);
 	struct access a = access_of(t, write, stack);
 	while (addr < end) {
@@ -230,7 +275,7 @@ bool access_seen(struct thread *t, uintptr_t addr, size_t bytes, bool write, uin
 			rt->nonempty = true;
 		} else {
 			tag = false;
-			if (rt->pending & ~7ul)
+			if (race_is_behind(rt))
 		race_catch_up(t);
 			plain_sync(t, addr, write);
 			a.record = rt->epoch | (write ? RECORD_WRITE : 0);
@@ -248,6 +293,9 @@ static void make_sync(struct granule *g, uintptr_t addr, uint64_t mask, struct r
 {
 	unsigned put = GRANULE_RECORDS, empty = GRANULE_RECORDS;
 	uint64_t r[GRANULE_RECORDS];
+	uint32_t readers[GRANULE_RECORDS];
+	unsigned nr_readers = 0;
+	bool full = g->record[0] && g->record[1] && g->record[2];
 	for (unsigned i = GRANULE_RECORDS; i-- > 0;) {
 		r[i] = atomic_load_explicit(&g->record[i], memory_order_relaxed);
 		if (is_sync(r[i])) {
@@ -260,6 +308,8 @@ static void make_sync(struct granule *g, uintptr_t addr, uint64_t mask, struct r
 			struct race_thread *from = clock_slot(slot_of(r[i]));
 			if (r[i] & RECORD_WRITE && from && rt->vc[slot_of(r[i])] < r[i] >> 32)
 				sync_lend(KEY_ATOMIC(addr), from);
+			if (!(r[i] & RECORD_WRITE) && slot_of(r[i]) != rt->slot)
+				readers[nr_readers++] = slot_of(r[i]);
 			uint64_t left = r[i] & RECORD_MASK & ~mask ? r[i] & ~mask : 0;
 			atomic_store_explicit(&g->record[i], r[i] = left, memory_order_relaxed);
 			if (!left)
@@ -274,6 +324,9 @@ static void make_sync(struct granule *g, uintptr_t addr, uint64_t mask, struct r
 	atomic_store_explicit(&g->record[put], 1ull << 32 | all, memory_order_relaxed);
 	if (race_engine.forget_all)
 		race_engine.forget_all(addr, (size_t)__builtin_popcountll(mask));
+	/* Whoever has read it may be about to read it once more without asking; those that were let go, if any, are not known. */
+	for (unsigned i = 0; i < nr_readers; i++)
+		clock_poke(full ? NULL : clock_slot(readers[i]), rt, KEY_ATOMIC(addr));
 }
 
 void race_sync_mark(struct thread *t, uintptr_t addr, unsigned bytes)
@@ -310,7 +363,7 @@ void access_sync(struct thread *t, uintptr_t addr, unsigned bytes, bool acquires
 	(void)stack;
 	if (unlikely(!rt || race_stopped || end < addr || end >> 47))
 		return;
-	if (rt->pending & ~7ul)
+	if (race_is_behind(rt))
 		race_catch_up(t);
 	while (addr < end) {
 		uintptr_t stop = (addr | 7) + 1 < end ? (addr | 7) + 1 : end;
@@ -342,7 +395,7 @@ void mem_gone(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
 	uintptr_t at = addr, end = addr + bytes;
 	if (!t->race || race_stopped || end < addr || end >> 47)
 		return;
-	if (t->race->pending & ~7ul)
+	if (race_is_behind(t->race))
 		race_catch_up(t);
 	struct access a = access_of(t, true, stack);
 	uintptr_t kept = bytes < GONE_BLOCK && addr & 4095 ? addr + (bytes < GONE_KEPT ? bytes : GONE_KEPT) : addr;

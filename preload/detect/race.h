@@ -35,6 +35,7 @@ extern bool race_on; /* set once at start, before there is a second thread */
 #define RACE_CONTEXTS 256u
 #define RACE_NO_SET   UINT32_MAX /* locks held: not looked up since they changed */
 
+#define POKED_ALL ((uintptr_t)1)
 enum { PENDING_IGNORE = 1, PENDING_NEXT = 2 }; /* no accesses now; and the granule after it */
 
 struct race_context {
@@ -45,6 +46,9 @@ struct race_context {
 struct race_thread {
 	uint64_t epoch;    /* clock << 32 | slot << 20: a record of this thread's, but for mask, kind and context */
 	uintptr_t pending; /* a granule acquired from before its value was read: once more at the next event; PENDING_*; 0 none */
+	/* Bytes this thread may be reading just now, by a check that still hit, have become a synchronisation location: acquire from
+	 * there at the next event. POKED_ALL: from everybody. Written by others. */
+	_Atomic uintptr_t poked;
 	uint32_t birth;    /* clock of the first epoch; earlier ones of this slot were another thread's */
 	uint32_t slot;
 	uint32_t set;   /* interned set of the locks held, 0 none, RACE_NO_SET not known */
@@ -131,7 +135,7 @@ HOT bool access_fast(struct race_thread *rt, uintptr_t addr, unsigned bytes, boo
 	unsigned off = addr & 7;
 	uint32_t context;
 	struct granule *g = shadow_granule(addr);
-	if (unlikely(off + bytes > 8 || !g || rt->pending || !race_context_known(rt, stack, &context)))
+	if (unlikely(off + bytes > 8 || !g || rt->pending | atomic_load_explicit(&rt->poked, memory_order_relaxed) || !race_context_known(rt, stack, &context)))
 		return false;
 	uint64_t mine = rt->epoch, mask = (uint64_t)(((1u << bytes) - 1) << off) << RECORD_SHIFT;
 	uint64_t r[GRANULE_RECORDS];
@@ -171,6 +175,8 @@ struct race_engine {
 	void (*forget_all)(uintptr_t addr, size_t bytes);              /* zeroes it in all planes */
 	void (*thread_started)(struct thread *); /* in it, before its first tag: gives it a plane */
 	void (*thread_ended)(struct thread *);   /* in it, after its last */
+	/* Does the load there decide a branch, and is the store there nothing else? Slow; asked once a race. */
+	bool (*flag)(uintptr_t read_pc, uintptr_t write_pc);
 };
 
 struct race_side {
@@ -181,9 +187,11 @@ struct race_side {
 	bool write;
 };
 
-/* Two accesses of the same bytes in no order: `now` is being made, `before` was recorded. */
+/* Two accesses of the same bytes in no order: `now` is being made, `before` was recorded. flag: it looks like a word by which
+ * one tells the other to go on, and is taken for order from now on. */
 struct race_report {
 	struct race_side now, before;
+	bool flag;
 };
 
 /*

@@ -95,11 +95,13 @@ void race_found(struct thread *t, const struct race_report *r)
 	};
 	emit_finding(&(struct finding){
 		.kind = KIND_DATA_RACE,
-		.grade = -1,
-		.message = "two threads access the same memory, at least one of them writes, and nothing orders the two",
+		.grade = r->flag ? GRADE_POSSIBLE : -1,
+		.message = r->flag ? "one thread stores what another one's branch depends on: order by a plain flag, unless it is an atomic"
+				   : "two threads access the same memory, at least one of them writes, and nothing orders the two",
 		.thread = parts,
 		.nr_threads = 2,
 		.place = &place,
+		.flag = r->flag,
 	});
 }
 

@@ -23,6 +23,10 @@ uint32_t clock_owner(uint32_t slot, uint32_t clock);
 struct race_thread *clock_slot(uint32_t slot);
 /* An epoch ends: the clock moves on when there was anything in it. Returns the clock that everything up to now is covered by. */
 uint32_t clock_release(struct race_thread *rt);
+/* u (NULL: every live thread but `by`) is to acquire from key at its next event. */
+void clock_poke(struct race_thread *u, const struct race_thread *by, uintptr_t key);
+/* It comes after everything all threads have done so far. */
+void clock_learn_all(struct race_thread *rt);
 void clock_fork_child(void);
 
 /* ---- sync.c */
@@ -53,6 +57,7 @@ uintptr_t shadow_next(uintptr_t addr, uintptr_t end, uintptr_t *from);
 
 /* Acquires once more from where its last synchronising access may have read later than it said. */
 void race_catch_up(struct thread *t);
+HOT bool race_is_behind(const struct race_thread *rt) { return (rt->pending & ~7ul) | atomic_load_explicit(&rt->poked, memory_order_relaxed); }
 
 /* ---- context: stacks with the locks held (lockset.c) */
 

@@ -188,7 +188,7 @@ void sync_send(struct thread *t, uintptr_t key)
 	bool ok = true;
 	if (unlikely(race_stopped != NULL))
 		return;
-	if (unlikely(rt->pending & ~7ul)) /* what it read since may have told it more */
+	if (unlikely(race_is_behind(rt))) /* what it read since may have told it more */
 		race_catch_up(t);
 	uint32_t own = race_clock(rt) - !rt->nonempty;
 	struct shard *s = shard_of(key, &hash);

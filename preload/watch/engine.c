@@ -1,6 +1,8 @@
 /* engine.c - See engine.h. */
 #include "watch/engine.h"
 
+#include "watch/adhoc.h"
+
 #include "base/arena.h"
 #include "base/fmt.h"
 #include "base/spin.h"
@@ -281,7 +283,8 @@ static void forget_all(uintptr_t addr, size_t bytes)
 }
 
 const struct race_engine engine_for_rule = {
-	.forget = forget, .forget_all = forget_all, .thread_started = thread_started, .thread_ended = thread_ended
+	.forget = forget, .forget_all = forget_all, .thread_started = thread_started, .thread_ended = thread_ended,
+	.flag = adhoc_flag,
 };
 
 /* ---- start ------------------------------------------------------------------------------------------------------- */

@@ -39,6 +39,8 @@
  *         role: "waiter" (deadlock), "chain" (lock-order), "actor" (who made the call), "other" (owner, other waiter…),
  *         "access" (data-race: the access that showed it) and "earlier" (the other one); these two have a stack, holds, and
  *         access{op("write"|"read") size address}: `size` bytes from `address` on, of which the two share some.
+ *         A data-race with flag:true is a plain load that decides a branch, against a plain store: perhaps atomics (readers with
+ *         debug information may know), else order by luck.
  *         A data-race has place{what address}: what lies where they meet. what: "global" (module offset), "heap" (start size
  *         stack thread: the block, where and by whom it was allocated), "stack" (thread: whose), "tls" (thread), "unknown".
  *         In a ring, threads[i] wants a lock that threads[i+1] holds, and the last one's is held by threads[0].

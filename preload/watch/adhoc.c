@@ -1,0 +1,87 @@
+#include "watch/adhoc.h"
+
+#include "base/sys.h"
+#include "core/module.h"
+
+#include <elf.h>
+#include <fcntl.h>
+
+#define LOOK_AHEAD 8u   /* instructions between the load and what tests it, and from there to the branch */
+#define CODE_BYTES 128u
+
+bool adhoc_decides(const struct decoder *d, const uint8_t *code, size_t bytes)
+{
+	struct insn x;
+	if (!d->decode(d, code, bytes, &x) || !(x.is & INSN_READS) || x.is & (INSN_WRITES | INSN_LOCKED | INSN_STRING))
+		return false;
+	/* Where the value is: registers, or the flags once something has been compared with it. */
+	uint32_t carries = x.changes ? x.changes : x.kills & FLAGS_ALL;
+	bool flags = !x.changes;
+	for (unsigned n = 0; carries && n < LOOK_AHEAD; n++) {
+		code += x.len;
+		bytes -= x.len;
+		if (!d->decode(d, code, bytes, &x))
+			return false;
+		if (x.kind == INSN_JCC && flags)
+			return x.reads & carries;
+		if (x.kind != INSN_PLAIN)
+			return false;
+		if (!flags && x.reads & carries) {
+			/* Tested or compared; not changed on the way to somewhere, and not an address. */
+			bool address = !(x.is & INSN_LEA) && x.base < 16 && carries >> x.base & 1;
+			if (address)
+				return true; /* a pointer handed over: what it points to was written before */
+			if (!x.changes && !(x.is & INSN_WRITES) && x.kills & FLAGS_ALL) {
+				flags = true;
+				carries = x.kills & FLAGS_ALL;
+				continue;
+			}
+			if (x.is & INSN_WRITES)
+				return false;
+			carries |= x.changes; /* moved, extended, masked: still it */
+			continue;
+		}
+		carries &= ~(x.kills & (flags ? FLAGS_ALL : GPRS_ALL));
+	}
+	return false;
+}
+
+bool adhoc_stores(const struct decoder *d, const uint8_t *code, size_t bytes)
+{
+	struct insn x;
+	return d->decode(d, code, bytes, &x) && x.is & INSN_WRITES && !(x.is & (INSN_READS | INSN_LOCKED | INSN_STRING));
+}
+
+/* 0: cannot be read. */
+static size_t code_of(uintptr_t pc, uint8_t *code)
+{
+	const struct module *m = module_find(pc);
+	unsigned nr = 0;
+	const Elf64_Phdr *ph = m && m->path && m->path[0] == '/' ? module_phdr(m, &nr) : NULL;
+	for (unsigned i = 0; i < nr; i++) {
+		uintptr_t at = pc - m->bias - ph[i].p_vaddr;
+		if (ph[i].p_type != PT_LOAD || pc - m->bias < ph[i].p_vaddr || at >= ph[i].p_filesz)
+			continue;
+		long fd = sys4(SYS_openat, AT_FDCWD, m->path, O_RDONLY | O_CLOEXEC, 0);
+		if (fd < 0)
+			return 0;
+		size_t want = ph[i].p_filesz - at < CODE_BYTES ? ph[i].p_filesz - at : CODE_BYTES;
+		long got = sys4(SYS_pread64, fd, code, want, ph[i].p_offset + at);
+		sys1(SYS_close, fd);
+		return got > 0 ? (size_t)got : 0;
+	}
+	return 0;
+}
+
+bool adhoc_flag(uintptr_t read_pc, uintptr_t write_pc)
+{
+	const struct decoder *d;
+	uint8_t code[CODE_BYTES];
+	if (decoder_open(&d))
+		return false;
+	size_t n = code_of(read_pc, code);
+	if (!n || !adhoc_decides(d, code, n))
+		return false;
+	n = code_of(write_pc, code);
+	return n && adhoc_stores(d, code, n);
+}

@@ -1,0 +1,67 @@
+/* test_adhoc.c - What looks like a flag and what does not, by its code. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "watch/adhoc.h"
+
+#define CODE(...) (const uint8_t[]){ __VA_ARGS__, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc }
+#define LOAD_EAX  0x8b, 0x05, 0, 1, 0, 0       /* mov 0x100(%rip),%eax */
+#define LOAD_RAX  0x48, 0x8b, 0x05, 0, 1, 0, 0 /* mov 0x100(%rip),%rax */
+#define STORE_EAX 0x89, 0x05, 0, 1, 0, 0       /* mov %eax,0x100(%rip) */
+#define TEST_EAX  0x85, 0xc0
+#define JE        0x74, 0xf0
+#define RET       0xc3
+
+static const struct decoder *d;
+
+static bool decides(const uint8_t *code) { return adhoc_decides(d, code, 24); }
+static bool stores(const uint8_t *code) { return adhoc_stores(d, code, 24); }
+
+static void test_decides(void **state)
+{
+	(void)state;
+	assert_true(decides(CODE(LOAD_EAX, TEST_EAX, JE)));
+	assert_true(decides(CODE(0x83, 0x3d, 0, 1, 0, 0, 0, JE)));                         /* cmpl $0,x ; je */
+	assert_true(decides(CODE(0x0f, 0xb6, 0x05, 0, 1, 0, 0, 0x84, 0xc0, JE)));          /* movzbl x,%eax ; test %al,%al ; je */
+	assert_true(decides(CODE(LOAD_EAX, 0x89, 0xc2, 0x83, 0xfa, 0x05, JE)));            /* ... mov %eax,%edx ; cmp $5,%edx ; je */
+	assert_true(decides(CODE(LOAD_EAX, 0x83, 0xe0, 0x01, TEST_EAX, JE)));              /* ... and $1,%eax ; test ; je */
+	assert_true(decides(CODE(LOAD_EAX, 0x31, 0xd2, TEST_EAX, JE)));                    /* something else in between */
+	assert_true(decides(CODE(LOAD_RAX, 0x8b, 0x00, RET)));                             /* mov x,%rax ; mov (%rax),%eax */
+	assert_false(decides(CODE(LOAD_EAX, RET)));
+	assert_false(decides(CODE(LOAD_EAX, 0x83, 0xc0, 0x01, STORE_EAX, RET)));           /* x++ */
+	assert_false(decides(CODE(LOAD_EAX, 0x31, 0xc0, TEST_EAX, JE)));                   /* overwritten before it is tested */
+	assert_false(decides(CODE(LOAD_EAX, 0xe8, 0, 0, 0, 0, TEST_EAX, JE)));             /* a call in between */
+	assert_false(decides(CODE(LOAD_EAX, TEST_EAX, 0x39, 0xca, JE)));                   /* other flags by then */
+	assert_false(decides(CODE(0x83, 0x05, 0, 1, 0, 0, 1, JE)));                        /* addl $1,x ; je */
+	assert_false(decides(CODE(STORE_EAX, TEST_EAX, JE)));
+	assert_false(decides(CODE(0x48, 0x8d, 0x05, 0, 1, 0, 0, TEST_EAX, JE)));           /* lea */
+	assert_false(adhoc_decides(d, CODE(LOAD_EAX, TEST_EAX, JE), 7));                   /* the code ends */
+	assert_false(adhoc_decides(d, CODE(0x06), 1));
+}
+
+static void test_stores(void **state)
+{
+	(void)state;
+	assert_true(stores(CODE(STORE_EAX)));
+	assert_true(stores(CODE(0xc7, 0x05, 0, 1, 0, 0, 1, 0, 0, 0))); /* movl $1,x */
+	assert_false(stores(CODE(LOAD_EAX)));
+	assert_false(stores(CODE(0x83, 0x05, 0, 1, 0, 0, 1)));         /* addl $1,x */
+	assert_false(stores(CODE(0xf0, 0x83, 0x05, 0, 1, 0, 0, 1)));   /* lock addl */
+	assert_false(stores(CODE(0x87, 0x05, 0, 1, 0, 0)));            /* xchg */
+}
+
+static int start(void **state)
+{
+	(void)state;
+	return decoder_open(&d) ? 1 : 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_decides), cmocka_unit_test(test_stores) };
+	return cmocka_run_group_tests(tests, start, NULL);
+}
