@@ -4,6 +4,7 @@
 #include "core/reporter.h"
 #include "detect/emit.h"
 #include "detect/race.h"
+#include "detect/race_found.h"
 #include "hooks/interpose.h"
 #include "hooks/process.h"
 #include "runtime_modules.h"
@@ -12,16 +13,7 @@
 #include "watch/miss.h"
 #include "watch/signals.h"
 
-static struct thread *thread_of_caller(void)
-{
-	struct thread *t = hook_thread();
-	if (t && !t->race) {
-		gate_shut();
-		race_thread_started(t);
-		gate_open();
-	}
-	return t;
-}
+static struct thread *thread_of_caller(void) { return hook_thread(); }
 
 /* The loader has mapped something; its lock is held, nothing of ours. */
 static void loaded(void)
@@ -33,23 +25,20 @@ static void loaded(void)
 	gate_open();
 }
 
-/* Only when asked for, until every order between threads is told to the rule. */
-static bool wanted(const struct options *o) { return o->races != RACES_OFF && o->given >> options_find("races", 5, NULL) & 1; }
-
 void races_prepare(const struct options *o)
 {
 	race_wanted = o->races != RACES_OFF;
 	watch_thread_of_caller = thread_of_caller; /* compiled-in calls come without the engine too */
-	if (wanted(o))
+	if (o->races != RACES_OFF)
 		heap_start();
 }
 
 void races_begin(const struct options *o, uint32_t nr_modules, void (*say)(const char *a, const char *b, const char *c))
 {
-	if (!wanted(o) || engine_on())
+	if (o->races == RACES_OFF || engine_on())
 		return;
 	const char *why = engine_start(&(struct engine_how){ .nr_modules = nr_modules, .instrument = o->instrument, .say = say, .verbose = o->verbose });
-	if (!why && !race_start(&engine_for_rule, NULL))
+	if (!why && !race_start(&engine_for_rule, race_found))
 		why = "no memory for its shadow";
 	if (why) {
 		say("data races are not looked for: ", why, "; deadlocks and misuse are");
