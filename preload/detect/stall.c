@@ -196,6 +196,8 @@ static bool shared_memory(void)
 
 /* Any handler of the program's own, however it was installed; `except`: these signals apart. 32 and 33 are libc's (cancellation,
  * setuid). */
+_Atomic uint64_t outside_own_handlers;
+
 static bool has_handler(uint64_t except)
 {
 	char text[4096];
@@ -208,7 +210,7 @@ static bool has_handler(uint64_t except)
 		;
 	for (; *at && *at != '\n'; at++)
 		mask = mask << 4 | (uint64_t)(*at <= '9' ? *at - '0' : *at - 'a' + 10);
-	return (mask & ~0x180000000u & ~except) != 0;
+	return (mask & ~0x180000000u & ~except & ~atomic_load_explicit(&outside_own_handlers, memory_order_relaxed)) != 0;
 }
 
 /* A child that shares our memory without being a thread of ours may wake us as well. */

@@ -315,5 +315,7 @@ COLD void unlock_without_lock_slow(struct thread *t, uintptr_t addr, enum object
 /* Something keeps the process from standing still for good (see stall in detect/waitfor.h). */
 enum outside { OUTSIDE_HANDLER = 1, OUTSIDE_TIMER = 2, OUTSIDE_SHARED = 4, OUTSIDE_INTERRUPT = 8 /* CPython's own for Ctrl-C */ };
 void outside_seen(enum outside what);
+/* Signals (bit number - 1) whose handler is snarl's own: nobody else's doing. */
+extern _Atomic uint64_t outside_own_handlers;
 
 #endif

@@ -112,9 +112,10 @@ static const char *put_in_place(const struct module *m, const struct view *v, st
 	if (!trouble && (plan_place(plan, arena) != 0 || !patch_fill(arena, plan->image, bytes)))
 		trouble = "the trampolines could not be written";
 	for (uint32_t i = 0; !trouble && i < plan->nr_windows; i++) {
-		const struct plan_window *w = &plan->windows[i];
+		struct plan_window *w = &plan->windows[i];
 		p[i] = (struct patch){ .at = plan->base + w->at, .nr = w->len };
 		memcpy(p[i].bytes, w->patch, w->len);
+		memcpy(w->patch, (const void *)p[i].at, w->len); /* what was there, for patched_original */
 	}
 	if (!trouble) {
 		plan_drop_image(plan);

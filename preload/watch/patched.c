@@ -4,6 +4,7 @@
 #include "base/arena.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 #define MAX 4096u
 
@@ -79,7 +80,7 @@ uintptr_t patched_stub_of(const struct patched *c, uintptr_t ip)
 	return s[lo - 1].flags & (SITE_SYNC | SITE_REP) || off >= w->resume ? 0 : c->arena + w->stub;
 }
 
-uintptr_t patched_original(const struct patched *c, uintptr_t ip)
+uintptr_t patched_place(const struct patched *c, uintptr_t ip)
 {
 	uint32_t off = (uint32_t)(ip - c->arena);
 	const struct plan_moved *m = plan_moved_to(&c->plan, off);
@@ -104,4 +105,29 @@ uintptr_t patched_trap(uintptr_t ip)
 	const struct patched *c = by_text(ip);
 	const struct plan_window *w = c ? plan_window_at(&c->plan, ip) : NULL;
 	return w && w->how == PLAN_INT3 && c->plan.base + w->at == ip ? c->arena + w->to : 0;
+}
+
+size_t patched_original(uintptr_t ip, uint8_t *out, size_t cap)
+{
+	const struct patched *c = by_text(ip);
+	if (!c)
+		return 0;
+	size_t n = c->text_hi - ip < cap ? c->text_hi - ip : cap;
+	memcpy(out, (const void *)ip, n);
+	/* The last window that begins before the end, and those before it that reach in. */
+	uint32_t lo = 0, hi = c->plan.nr_windows, end = (uint32_t)(ip + n - c->plan.base), from = (uint32_t)(ip - c->plan.base);
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+		if (c->plan.windows[mid].at < end)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	while (lo-- && c->plan.windows[lo].at + 16 > from) {
+		const struct plan_window *w = &c->plan.windows[lo];
+		for (uint32_t i = 0; i < w->len; i++)
+			if (w->at + i >= from && w->at + i < end)
+				out[w->at + i - from] = w->patch[i]; /* exchanged when it was put in place */
+	}
+	return n;
 }

@@ -31,10 +31,12 @@ const struct patched *patched_find(uintptr_t ip);
 /* ip is in the arena. If it is in a check: where the slow path of it begins; else 0. */
 uintptr_t patched_stub_of(const struct patched *c, uintptr_t ip);
 /* The place in the program of the moved instruction that begins at ip, 0: none begins there. */
-uintptr_t patched_original(const struct patched *c, uintptr_t ip);
+uintptr_t patched_place(const struct patched *c, uintptr_t ip);
 
 /* ip is an address of the program: where the instruction there is now if a patch has covered it, else 0. */
 uintptr_t patched_moved(uintptr_t ip);
+/* The program's bytes from ip on as they were, up to cap, within its text; returns how many. 0: not in patched text. */
+size_t patched_original(uintptr_t ip, uint8_t *out, size_t cap);
 /* A trap at this address (of the int3 itself) of the program: where to go on; 0: not ours. */
 uintptr_t patched_trap(uintptr_t ip);
 

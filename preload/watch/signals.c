@@ -5,6 +5,7 @@
 #include "base/spin.h"
 #include "base/sys.h"
 #include "core/tls.h"
+#include "detect/race.h"
 #include "detect/verbs.h"
 #include "watch/patched.h"
 #include "watch/miss.h"
@@ -28,7 +29,6 @@ struct kernel_action {
 typedef void (*handler3)(int, siginfo_t *, void *);
 
 static struct kernel_action program[NR]; /* what the program asked for */
-static _Atomic uint64_t ours;            /* bit nr - 1: our handler is installed */
 static _Atomic bool on;
 
 /* Queued for one thread: at most one of each number, because it stays blocked meanwhile. */
@@ -74,7 +74,12 @@ static long install(int nr, const struct kernel_action *wanted)
 		a.flags |= KERNEL_SA_RESTORER;
 		a.restorer = (void *)(uintptr_t)signals_restore;
 	}
-	return sys4(SYS_rt_sigaction, nr, &a, NULL, 8);
+	long r = sys4(SYS_rt_sigaction, nr, &a, NULL, 8);
+	if (fault && is_handler(wanted->handler))
+		atomic_fetch_and(&outside_own_handlers, ~(1ull << (nr - 1)));
+	else if (fault)
+		atomic_fetch_or(&outside_own_handlers, 1ull << (nr - 1));
+	return r;
 }
 
 /* ---- delivery ---------------------------------------------------------------------------------------------------- */
@@ -110,7 +115,6 @@ static void call_program(int nr, siginfo_t *si, ucontext_t *uc)
 	}
 	if (a.flags & SA_RESETHAND) {
 		program[nr] = (struct kernel_action){ 0 };
-		atomic_fetch_and(&ours, ~(1ull << (nr - 1)));
 		install(nr, &program[nr]);
 	}
 	uint64_t mask = 0, had = 0;
@@ -170,7 +174,7 @@ static void on_signal(int nr, siginfo_t *si, void *context)
 	}
 	if (!fault && in_slow_path() && put_off(nr, si, uc))
 		return;
-	if (c && (to = patched_original(c, (uintptr_t)*ip)))
+	if (c && (to = patched_place(c, (uintptr_t)*ip)))
 		*ip = (greg_t)to;
 	uint64_t save[ARRAY_SIZE(race_tls.save)];
 	memcpy(save, race_tls.save, sizeof save);
