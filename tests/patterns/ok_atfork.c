@@ -1,4 +1,4 @@
-/* EXPECT: nothing */
+/* EXPECT: [data-race:advice] */
 /* The lock is taken around fork by pthread_atfork, released on both sides; the child starts a thread of its own. */
 #include "basics.h"
 #include "invisible.h"

@@ -1,4 +1,4 @@
-/* EXPECT: nothing */
+/* EXPECT: [data-race:advice] [thread-leak:advice] */
 /* Two threads fork without pause while others make, take and free locks; the children start threads, exit or exec. */
 #include "basics.h"
 #include <sys/wait.h>

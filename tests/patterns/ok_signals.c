@@ -1,4 +1,4 @@
-/* EXPECT: nothing */
+/* EXPECT: [data-race:advice] */
 /* Signals rain on threads that lock and unlock; the handler does what a handler may: it posts a semaphore. */
 #include "basics.h"
 #include "invisible.h"
