@@ -84,7 +84,7 @@ uintptr_t patched_place(const struct patched *c, uintptr_t ip)
 {
 	uint32_t off = (uint32_t)(ip - c->arena);
 	const struct plan_moved *m = plan_moved_to(&c->plan, off);
-	return m && m->to == off ? c->plan.base + m->from : 0;
+	return m ? c->plan.base + m->from : 0;
 }
 
 uintptr_t patched_moved(uintptr_t ip)

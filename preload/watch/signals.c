@@ -174,14 +174,17 @@ static void on_signal(int nr, siginfo_t *si, void *context)
 	}
 	if (!fault && in_slow_path() && put_off(nr, si, uc))
 		return;
-	if (c && (to = patched_place(c, (uintptr_t)*ip)))
-		*ip = (greg_t)to;
+	greg_t stood = *ip, shown = stood;
+	if (c && (to = patched_place(c, (uintptr_t)stood)))
+		*ip = shown = (greg_t)to;
 	uint64_t save[ARRAY_SIZE(race_tls.save)];
 	memcpy(save, race_tls.save, sizeof save);
 	call_program(nr, si, uc);
 	memcpy(race_tls.save, save, sizeof save);
-	/* Back to where the bytes of the program no longer are: to their copy. */
-	if ((to = patched_moved((uintptr_t)*ip)))
+	/* On from where it stood, perhaps in the middle of a check; or where the handler wants it, whose bytes may have moved. */
+	if (*ip == shown)
+		*ip = stood;
+	else if ((to = patched_moved((uintptr_t)*ip)))
 		*ip = (greg_t)to;
 }
 
