@@ -222,6 +222,12 @@ static void first_finding(void)
 
 /* ---- ends -------------------------------------------------------------------------------------------------------- */
 
+static void emit_the_end(const char *reason)
+{
+	races_ending();
+	emit_end(reason);
+}
+
 static void end(const char *reason)
 {
 	/* From a signal handler that interrupted us inside our own locks nothing can be written; the journal is whole as it is. */
@@ -231,7 +237,7 @@ static void end(const char *reason)
 	if (strcmp(reason, "exit") == 0)
 		leftovers(tls.thread);
 	if (journal_has_file() || journal_has_socket())
-		emit_end(reason);
+		emit_the_end(reason);
 	journal_trim();
 	if (reporting) {
 		journal_close();
@@ -247,7 +253,7 @@ static void process_ending(const char *reason)
 	if (strcmp(reason, "exec") == 0) {
 		/* It may fail: everything stays open. */
 		if (journal_has_file() || journal_has_socket())
-			emit_end(reason);
+			emit_the_end(reason);
 		journal_trim();
 		if (reporting) {
 			/* exec would turn its quiet end into a SIGCHLD for the new program. */

@@ -45,17 +45,13 @@ void races_begin(const struct options *o, uint32_t nr_modules, void (*say)(const
 		return;
 	}
 	race_thread_started(tls.thread);
-	emit_watched(engine_counts().accesses, engine_counts().watched);
 	process_events.signal_action = signals_action;
 	if (!loader_watch(loaded) && o->verbose)
 		say("libraries loaded from now on are not watched for data races: a debugger sits at the loader's door", "", "");
 }
 
-void races_modules_changed(void)
-{
-	engine_modules_changed();
-	emit_watched(engine_counts().accesses, engine_counts().watched);
-}
+void races_modules_changed(void) { engine_modules_changed(); }
+void races_ending(void) { emit_watched(engine_counts().accesses, engine_counts().watched); }
 
 void races_fork_child(struct thread *self)
 {

@@ -17,5 +17,7 @@ void races_begin(const struct options *o, uint32_t nr_modules, void (*say)(const
 void races_modules_changed(void);
 struct thread;
 void races_fork_child(struct thread *self);
+/* The end record is about to be written: says what was watched. */
+void races_ending(void);
 
 #endif

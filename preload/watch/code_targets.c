@@ -208,7 +208,8 @@ static void take_word(struct code *c, uintptr_t word, const void *at, uintptr_t 
 	if (to == UINT32_MAX)
 		return;
 	bit_set(c->target, to);
-	if (to < 4 || read32(code_bytes(c, to - 4)) != RSEQ_SIG)
+	/* Between two executable segments nothing may be mapped. */
+	if (code_place(c, word - 4) == UINT32_MAX || read32(code_bytes(c, to - 4)) != RSEQ_SIG)
 		return;
 	/* struct rseq_cs: version and flags, start_ip, post_commit_offset, abort_ip */
 	struct code_function *f = code_function_at(c, to);

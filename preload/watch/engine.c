@@ -37,7 +37,10 @@ bool engine_on(void)
 }
 struct engine_counts engine_counts(void)
 {
-	return counts;
+	struct engine_counts c = counts;
+	uint32_t gone = signals_traps_taken_away();
+	c.watched -= gone < c.watched ? gone : c.watched;
+	return c;
 }
 
 /* ---- whose accesses ---------------------------------------------------------------------------------------------- */
@@ -103,6 +106,31 @@ static bool selected(const struct module *m)
 
 /* ---- patching one module ----------------------------------------------------------------------------------------- */
 
+/* Each executable segment for itself: between two of them nothing may be mapped. All or nothing. */
+static bool write_text(const struct view *v, struct patch *p, size_t nr, const struct plan *plan)
+{
+	size_t first = 0;
+	for (unsigned i = 0; i < v->v.nr_text; i++) {
+		size_t end = first;
+		while (end < nr && p[end].at < v->text[i].hi)
+			end++;
+		if (end > first && !patch_text(v->text[i].lo, v->text[i].hi, p + first, end - first)) {
+			for (size_t k = 0; k < first; k++)
+				memcpy(p[k].bytes, plan->windows[k].patch, p[k].nr);
+			while (i-- > 0) {
+				size_t from = first;
+				while (from > 0 && p[from - 1].at >= v->text[i].lo)
+					from--;
+				patch_text(v->text[i].lo, v->text[i].hi, p + from, first - from);
+				first = from;
+			}
+			return false;
+		}
+		first = end;
+	}
+	return true;
+}
+
 static const char *put_in_place(const struct module *m, const struct view *v, struct plan *plan)
 {
 	size_t bytes = plan->image_bytes;
@@ -119,10 +147,13 @@ static const char *put_in_place(const struct module *m, const struct view *v, st
 	}
 	if (!trouble) {
 		plan_drop_image(plan);
-		if (!patched_add(m, arena, bytes, v->text_lo, v->text_hi, plan))
+		struct patched *c = patched_add(m, arena, bytes, v->text_lo, v->text_hi, plan);
+		if (!c) {
 			trouble = "no memory";
-		else if (!patch_text(v->text_lo, v->text_hi, p, plan->nr_windows))
+		} else if (!write_text(v, p, plan->nr_windows, plan)) {
 			trouble = "its text could not be written";
+			patched_drop(c);
+		}
 	}
 	if (p)
 		arena_unmap(p, (plan->nr_windows + 1) * sizeof *p);

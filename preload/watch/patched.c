@@ -2,7 +2,9 @@
 #include "watch/patched.h"
 
 #include "base/arena.h"
+#include "base/sys.h"
 
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -105,6 +107,22 @@ uintptr_t patched_trap(uintptr_t ip)
 	const struct patched *c = by_text(ip);
 	const struct plan_window *w = c ? plan_window_at(&c->plan, ip) : NULL;
 	return w && w->how == PLAN_INT3 && c->plan.base + w->at == ip ? c->arena + w->to : 0;
+}
+
+bool patched_untrap(uintptr_t ip)
+{
+	const struct patched *c = by_text(ip);
+	const struct plan_window *w = c ? plan_window_at(&c->plan, ip) : NULL;
+	if (!w || w->how != PLAN_INT3 || c->plan.base + w->at != ip)
+		return false;
+	/* One byte, so that whoever runs there finds the trap or the instruction. This file writes where mprotect would have to
+	 * take the right to execute away for a moment. */
+	long fd = sys4(SYS_openat, AT_FDCWD, "/proc/self/mem", O_WRONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	bool ok = sys4(SYS_pwrite64, fd, w->patch, 1, ip) == 1;
+	sys1(SYS_close, fd);
+	return ok;
 }
 
 size_t patched_original(uintptr_t ip, uint8_t *out, size_t cap)

@@ -40,5 +40,8 @@ uintptr_t patched_moved(uintptr_t ip);
 size_t patched_original(uintptr_t ip, uint8_t *out, size_t cap);
 /* A trap at this address (of the int3 itself) of the program: where to go on; 0: not ours. */
 uintptr_t patched_trap(uintptr_t ip);
+/* Takes a trap away for good: its access is watched no longer. Other threads may be running there. False: the byte could not be
+ * written. */
+bool patched_untrap(uintptr_t ip);
 
 #endif

@@ -157,6 +157,31 @@ COLD void signals_deliver_slow(void)
 	sys4(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, NULL, 8);
 }
 
+/*
+ * A trap costs a thousand times what a jump does. Where it would be felt it is taken away, and with it the sight of that access.
+ * Counters may be shared by traps that meet in the table, or lose a count between threads.
+ */
+#define TRAP_COUNTERS 4096u
+#define TRAP_LIMIT    500u
+static _Atomic uint32_t traps_taken_away;
+
+static void trapped(uintptr_t at)
+{
+	static struct {
+		_Atomic uintptr_t at;
+		_Atomic uint32_t hits;
+	} counter[TRAP_COUNTERS];
+	unsigned i = (at ^ at >> 12) % TRAP_COUNTERS;
+	if (atomic_load_explicit(&counter[i].at, memory_order_relaxed) != at) {
+		atomic_store_explicit(&counter[i].at, at, memory_order_relaxed);
+		atomic_store_explicit(&counter[i].hits, 0, memory_order_relaxed);
+	}
+	if (atomic_fetch_add_explicit(&counter[i].hits, 1, memory_order_relaxed) == TRAP_LIMIT && patched_untrap(at))
+		atomic_fetch_add(&traps_taken_away, 1);
+}
+
+uint32_t signals_traps_taken_away(void) { return atomic_load(&traps_taken_away); }
+
 static void on_signal(int nr, siginfo_t *si, void *context)
 {
 	ucontext_t *uc = context;
@@ -169,6 +194,7 @@ static void on_signal(int nr, siginfo_t *si, void *context)
 		return;
 	}
 	if (nr == SIGTRAP && fault && !c && (to = patched_trap((uintptr_t)*ip - 1))) {
+		trapped((uintptr_t)*ip - 1);
 		*ip = (greg_t)to; /* a window too short for a jump */
 		return;
 	}

@@ -26,6 +26,9 @@ void signals_unblock(uint64_t had);
 /* The calling thread is watched from now on. False: no memory. */
 bool signals_thread(void);
 
+/* Traps that were hit too often to stay. */
+uint32_t signals_traps_taken_away(void);
+
 /* Delivers what was queued while the calling thread was in the slow path. */
 void signals_deliver_slow(void);
 
