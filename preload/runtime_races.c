@@ -37,7 +37,10 @@ void races_begin(const struct options *o, uint32_t nr_modules, void (*say)(const
 {
 	if (o->races == RACES_OFF || engine_on())
 		return;
-	const char *why = engine_start(&(struct engine_how){ .nr_modules = nr_modules, .instrument = o->instrument, .say = say, .verbose = o->verbose });
+	struct engine_how how = { .nr_modules = nr_modules, .instrument = o->instrument, .say = say, .verbose = o->verbose };
+	if (!engine_wanted(&how))
+		return;
+	const char *why = engine_start(&how);
 	if (!why && !race_start(&engine_for_rule, race_found))
 		why = "no memory for its shadow";
 	if (why) {

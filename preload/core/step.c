@@ -19,6 +19,7 @@ struct walk {
 	uint32_t known;
 	bool exact;   /* r[RA] is not a return address */
 	bool full;    /* keep track of all registers */
+	bool known_code; /* stop where no rule is */
 	bool lacking; /* a rule wanted one that was not kept track of */
 	bool loose;
 	uintptr_t slot, hold[2];
@@ -274,6 +275,8 @@ static COLD enum went without_row(struct walk *w)
 	const struct module *m = module_find(w->r[RA]);
 	if (!w->exact && m && rule_row(m, w->r[RA], &fde, &row) && fde.start == w->r[RA])
 		return by_first_row(w, &fde, &row);
+	if (w->known_code)
+		return WENT_NOWHERE;
 	if (is_sigreturn(w->r[RA]))
 		return by_sigreturn(w);
 	if (w->exact && word(w, sp, &ret) && after_call(ret)) {
@@ -381,6 +384,7 @@ static void walk_begin(struct walk *w, const struct step_regs *regs, uintptr_t l
 	}
 	w->known = regs->known;
 	w->from[RBP] = regs->rbp_at;
+	w->known_code = regs->known_code;
 	w->exact = true;
 	w->full = full;
 	w->lacking = w->loose = false;

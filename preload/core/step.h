@@ -17,6 +17,7 @@ struct step_regs {
 	uintptr_t r[STEP_REGS];
 	uint32_t known; /* bit i: r[i] is valid */
 	uintptr_t rbp_at; /* a word that holds r[6], for step_frame.hold; 0: none */
+	bool known_code;  /* end (cut) at generated code and the like, instead of a guess by system calls */
 };
 
 struct step_frame {
@@ -74,6 +75,7 @@ bool step_readable(uintptr_t addr);
 				 : "memory");                                       \
 		here_->r[16] = pc_;                                                 \
 		here_->rbp_at = 0;                                                          \
+		here_->known_code = false;                                                  \
 		here_->known = 1u << 3 | 1u << 6 | 1u << 7 | 0xfu << 12 | 1u << 16; \
 	} while (0)
 

@@ -89,6 +89,16 @@ static bool matches(const char *p, const char *p_end, const char *s)
 	return p == p_end;
 }
 
+/* Part of the system: not the program of whoever asks. Programs under /usr/local and /opt are somebody's own. */
+static bool installed(const struct module *m)
+{
+	static const char *const dirs[] = { "/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/", "/usr/lib/", "/usr/libexec/", "/usr/games/" };
+	for (unsigned i = 0; m->path && i < ARRAY_SIZE(dirs); i++)
+		if (strncmp(m->path, dirs[i], strlen(dirs[i])) == 0)
+			return true;
+	return m->system;
+}
+
 static bool selected(const struct module *m)
 {
 	if (never(m))
@@ -96,7 +106,7 @@ static bool selected(const struct module *m)
 	for (const char *p = how.instrument; *p;) {
 		const char *end = strchrnul(p, ',');
 		size_t n = (size_t)(end - p);
-		if ((n == 3 && strncmp(p, "all", 3) == 0) || (n == 4 && strncmp(p, "main", 4) == 0 && !m->system) ||
+		if ((n == 3 && strncmp(p, "all", 3) == 0) || (n == 4 && strncmp(p, "main", 4) == 0 && !installed(m)) ||
 		    matches(p, end, base_name(m->path)))
 			return true;
 		p = *end ? end + 1 : end;
@@ -387,6 +397,16 @@ static const char *prepare(void)
 		.shift = plane_layout.shift,
 	};
 	return NULL;
+}
+
+bool engine_wanted(const struct engine_how *h)
+{
+	how = *h;
+	last_of_ours = module_count();
+	for (uint32_t id = 1; id <= how.nr_modules; id++)
+		if (selected(module_by_id(id)))
+			return true;
+	return false;
 }
 
 const char *engine_start(const struct engine_how *h)

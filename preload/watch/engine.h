@@ -17,6 +17,8 @@ struct engine_how {
 	bool verbose;
 };
 
+/* Is there any module whose accesses are asked for? Else nothing need be done at all. */
+bool engine_wanted(const struct engine_how *how);
 /* NULL, or why no accesses can be watched; then nothing was changed. The gate is shut; the caller is the only thread.
  */
 const char *engine_start(const struct engine_how *how);

@@ -33,8 +33,8 @@ static uint32_t live_before(const struct live *l, const struct code *c, const st
 	case INSN_CALL:
 	case INSN_CALL_FAR:
 	case INSN_RET:
-	case INSN_JMP_FAR:
 		return GPRS_ALL;
+	case INSN_JMP_FAR: /* gcc tests before a switch and branches in its cases */
 	case INSN_STOP:
 		return ALL;
 	case INSN_JMP:

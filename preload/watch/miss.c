@@ -95,7 +95,7 @@ static uint32_t stack_of(struct watch_thread *w, struct watch_frame *f, uintptr_
 	uint32_t stack = stack_at(&w->stacks, pc, sp, f->rbp);
 	if (likely(stack))
 		return stack;
-	struct step_regs r = { .known = 0x1ffff, .rbp_at = (uintptr_t)&f->rbp };
+	struct step_regs r = { .known = 0x1ffff, .rbp_at = (uintptr_t)&f->rbp, .known_code = true };
 	const uint64_t regs[] = { f->rax, f->rdx, f->rcx, f->rbx, f->rsi, f->rdi, f->rbp, sp, f->r8,
 				  f->r9,  f->r10, f->r11, f->r12, f->r13, f->r14, f->r15, pc };
 	for (unsigned i = 0; i < ARRAY_SIZE(regs); i++)

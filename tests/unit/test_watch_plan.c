@@ -168,7 +168,7 @@ static bool twin(const struct code *c, const struct code_function *f, uint32_t n
 		bool flag = (1u << b & FLAGS_ALL) != 0;
 		if (i->kind == INSN_CALL || i->kind == INSN_CALL_FAR || i->kind == INSN_RET ||
 		    i->kind == INSN_JMP_FAR) {
-			if (!flag)
+			if (!flag || i->kind == INSN_JMP_FAR)
 				return true;
 			continue;
 		}
