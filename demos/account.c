@@ -22,7 +22,7 @@ static void *save(void *num)
 	printf("开始存钱\n");
 	int old_balance = account.balance;
 	usleep(100 * 1000);
-	account.balance = old_balance + *(int *)num; // EXPECT-LATER data-race
+	account.balance = old_balance + *(int *)num; // EXPECT data-race
 	printf("存钱成功！\n");
 	return NULL;
 }
@@ -32,7 +32,7 @@ static void *draw(void *num)
 	printf("开始取钱!\n");
 	int old_balance = account.balance;
 	usleep(50 * 1000);
-	account.balance = old_balance - *(int *)num; // EXPECT-LATER data-race
+	account.balance = old_balance - *(int *)num; // EXPECT data-race
 	printf("取钱成功!\n");
 	return NULL;
 }

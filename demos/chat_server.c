@@ -41,7 +41,7 @@ static void *conversation_thread(void *arg)
 
 	me->next = members;
 	usleep(50 * 1000);
-	members = me;                                 // EXPECT-LATER data-race
+	members = me;                                 // EXPECT data-race
 	send(me->conversation, "!", 1, MSG_NOSIGNAL); /* welcome */
 
 	while ((n = recv(me->conversation, message, sizeof(message), 0)) > 0) {

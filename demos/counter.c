@@ -19,7 +19,7 @@ static void *work(void *arg)
 {
 	int temp = n;
 	usleep(50 * 1000);
-	n = temp - 1; // EXPECT-LATER data-race
+	n = temp - 1; // EXPECT data-race
 	return arg;
 }
 

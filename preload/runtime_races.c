@@ -1,6 +1,7 @@
 #include "runtime_races.h"
 
 #include "core/heap.h"
+#include "core/module.h"
 #include "core/reporter.h"
 #include "detect/emit.h"
 #include "detect/race.h"
@@ -29,7 +30,8 @@ void races_prepare(const struct options *o)
 {
 	race_wanted = o->races != RACES_OFF;
 	watch_thread_of_caller = thread_of_caller; /* compiled-in calls come without the engine too */
-	if (o->races != RACES_OFF)
+	struct engine_how how = { .nr_modules = module_count(), .instrument = o->instrument };
+	if (o->races != RACES_OFF && engine_wanted(&how))
 		heap_start();
 }
 
