@@ -262,6 +262,18 @@ static void report(struct sleepers *s, bool outside)
 		waitfor_hang();
 }
 
+/* Ends early when what we are about to wait for has come, from another process perhaps: nobody is to be late for our look. */
+static bool pause_ms(const struct sleepers *s, long ms)
+{
+	for (long nap; ms > 0; ms -= nap) {
+		nap = ms < 4 ? ms : 4;
+		pause_us(nap * 1000);
+		if (s->self && (self_passes(s->self) || maybe_woken(s->self)))
+			return false;
+	}
+	return true;
+}
+
 /*
  * Agreed now, and again after 1, 4, 16, 64 and 256 ms. A thread that has been woken can look asleep for as long as its processor
  * takes to hear of it, and a virtual one may be away for a while (measured: 6 of 24 runs of a barrier loop, with two looks in a
@@ -271,11 +283,9 @@ static bool stays_so(const struct sleepers *s)
 {
 	if (!all_lie_down(s))
 		return false;
-	for (long ms = 1; ms <= 256; ms *= 4) {
-		pause_us(ms * 1000);
-		if (kernel_says(s) != ASLEEP)
+	for (long ms = 1; ms <= 256; ms *= 4)
+		if (!pause_ms(s, ms) || kernel_says(s) != ASLEEP)
 			return false;
-	}
 	return true;
 }
 

@@ -156,18 +156,22 @@ static bool still_so(struct link *l, unsigned nr)
 }
 
 /*
- * Somebody outside the ring could post a semaphore, though nobody ever did: as long as the ring stands, wait for that, 1, 4, 16, 64
- * and 256 ms. All of it is asleep but its last member, who is about to be.
+ * Somebody outside the ring could post a semaphore, though nobody ever did: as long as the ring stands, wait for that, a third
+ * of a second. All of it is asleep but its last member, who is about to be.
  */
 static bool stands(struct link *l, unsigned nr)
 {
 	bool sem = false;
 	for (unsigned i = 0; i < nr; i++)
 		sem |= l[i].wait.kind == WAIT_SEM;
-	for (uint64_t ms = 1; sem && ms <= 256; ms *= 4) {
-		struct timespec pause = { 0, (long)ms * 1000000 };
+	for (unsigned ms = 0; sem && ms < 340; ms += 4) {
+		struct timespec pause = { 0, 4000000 };
 		if (sys2(SYS_nanosleep, &pause, NULL) != 0 || !still_so(l, nr))
 			return false;
+		/* By another process: we are not asleep yet, and not to be late. */
+		for (unsigned i = 0; i < nr; i++)
+			if (l[i].t == tls.thread && l[i].wait.kind == WAIT_SEM && eyes.passable(FAMILY_SEM, l[i].wait.addr, false))
+				return false;
 	}
 	return true;
 }
