@@ -64,7 +64,7 @@ demo mutex_ab_rlock none done
 demo mutex_ab_late lock-order done
 demo account lock-order 1500
 demo account_locked none 1500
-demo counter none 99
+demo counter none
 demo counter_locked none 0
 demo code_timer none right
 demo echo none '12 ONE 0'

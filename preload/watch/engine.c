@@ -89,6 +89,13 @@ static bool matches(const char *p, const char *p_end, const char *s)
 	return p == p_end;
 }
 
+/* CPython, wherever it lies: its code is not the code of the program it runs. Its own memory is guarded by what no hook sees. */
+static bool interpreter(const struct module *m)
+{
+	const char *base = base_name(m->path);
+	return strncmp(base, "python3", 7) == 0 || strncmp(base, "libpython3", 10) == 0 || strstr(m->path, "/lib-dynload/");
+}
+
 /* Part of the system: not the program of whoever asks. Programs under /usr/local and /opt are somebody's own. */
 static bool installed(const struct module *m)
 {
@@ -96,7 +103,7 @@ static bool installed(const struct module *m)
 	for (unsigned i = 0; m->path && i < ARRAY_SIZE(dirs); i++)
 		if (strncmp(m->path, dirs[i], strlen(dirs[i])) == 0)
 			return true;
-	return m->system;
+	return m->system || (m->path && interpreter(m));
 }
 
 static bool selected(const struct module *m)
