@@ -324,6 +324,7 @@ __attribute__((destructor)) static void stop(void)
 static void fork_prepare(void)
 {
 	tls.inside += GATE_IN;
+	tls.inside_sp = UINTPTR_MAX; /* this frame ends and the gate stays shut: an allocator's handlers may follow */
 	spin_freeze();
 }
 
