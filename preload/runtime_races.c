@@ -43,6 +43,8 @@ void races_begin(const struct options *o, uint32_t nr_modules, void (*say)(const
 	if (!engine_wanted(&how))
 		return;
 	const char *why = engine_start(&how);
+	if (!why)
+		process_events.signal_action = signals_action; /* the handlers are ours from now on, whatever comes */
 	if (!why && !race_start(&engine_for_rule, race_found))
 		why = "no memory for its shadow";
 	if (why) {
@@ -50,7 +52,6 @@ void races_begin(const struct options *o, uint32_t nr_modules, void (*say)(const
 		return;
 	}
 	race_thread_started(tls.thread);
-	process_events.signal_action = signals_action;
 	if (!loader_watch(loaded) && o->verbose)
 		say("libraries loaded from now on are not watched for data races: a debugger sits at the loader's door", "", "");
 }

@@ -66,7 +66,7 @@ static long install(int nr, const struct kernel_action *wanted)
 			/* A check may fault on its plane anywhere, inside a handler of the program's for this very
 			 * signal too. */
 			a.flags |= SA_NODEFER | (is_handler(wanted->handler) ? 0 : SA_ONSTACK);
-			a.mask &= is_handler(wanted->handler) ? ~0ull : 0;
+			a.mask = is_handler(wanted->handler) ? a.mask : 0;
 		}
 		a.mask &= ~FAULTS;
 	}
@@ -74,7 +74,7 @@ static long install(int nr, const struct kernel_action *wanted)
 		a.flags |= KERNEL_SA_RESTORER;
 		a.restorer = (void *)(uintptr_t)signals_restore;
 	}
-	long r = sys4(SYS_rt_sigaction, nr, &a, NULL, 8);
+	long r = sys_raw6(SYS_rt_sigaction, nr, (long)&a, 0, 8, 0, 0);
 	if (fault && is_handler(wanted->handler))
 		atomic_fetch_and(&outside_own_handlers, ~(1ull << (nr - 1)));
 	else if (fault)
@@ -87,7 +87,7 @@ static long install(int nr, const struct kernel_action *wanted)
 static void die_of(int nr)
 {
 	struct kernel_action dfl = { 0 };
-	sys4(SYS_rt_sigaction, nr, &dfl, NULL, 8);
+	sys_raw6(SYS_rt_sigaction, nr, (long)&dfl, 0, 8, 0, 0);
 }
 
 /* The default of SIGSEGV and SIGBUS, or their being ignored: the instruction runs again and the kernel does what it
@@ -103,7 +103,7 @@ static void by_default(int nr, const siginfo_t *si, ucontext_t *uc)
 		return;
 	}
 	sigdelset(&uc->uc_sigmask, nr);
-	sys4(SYS_rt_tgsigqueueinfo, sys_getpid(), sys_gettid(), nr, si);
+	sys_raw6(SYS_rt_tgsigqueueinfo, sys_getpid(), sys_gettid(), nr, (long)si, 0, 0);
 }
 
 static void call_program(int nr, siginfo_t *si, ucontext_t *uc)
@@ -117,18 +117,9 @@ static void call_program(int nr, siginfo_t *si, ucontext_t *uc)
 		program[nr] = (struct kernel_action){ 0 };
 		install(nr, &program[nr]);
 	}
-	uint64_t mask = 0, had = 0;
-	bool fault = is_fault(nr);
-	if (fault) { /* ours runs with SA_NODEFER; the program's as it asked */
-		mask = a.mask | (a.flags & SA_NODEFER ? 0 : 1ull << (nr - 1));
-		mask &= ~FAULTS;
-		sys4(SYS_rt_sigprocmask, SIG_BLOCK, &mask, &had, 8);
-	}
-	if (!fault && tls.gate == 0 && tls.thread)
+	if (!is_fault(nr) && tls.gate == 0 && tls.thread)
 		happens_after(tls.thread, KEY_SIGNAL(nr)); /* whoever sent it did that before */
-	((handler3)(uintptr_t)a.handler)(nr, si, uc);
-	if (fault)
-		sys4(SYS_rt_sigprocmask, SIG_SETMASK, &had, NULL, 8);
+	((handler3)(uintptr_t)a.handler)(nr, si, uc); /* under the mask it asked for, but for the faults: see install */
 }
 
 static bool in_slow_path(void)
@@ -139,7 +130,7 @@ static bool in_slow_path(void)
 /* It comes again as soon as the slow path is left; until then it is blocked, so that no second one takes its place. */
 static bool put_off(int nr, const siginfo_t *si, ucontext_t *uc)
 {
-	if (!queue)
+	if (!queue || sys_confined.on) /* it could not be sent again */
 		return false;
 	queue->info[nr] = *si;
 	watch_tls.pending |= 1ull << (nr - 1);
