@@ -52,6 +52,16 @@ void *sys_map(size_t bytes)
 	return p < 0 && p > -4096 ? NULL : (void *)p;
 }
 
+void *sys_map_sparse(size_t bytes)
+{
+	long p = sys6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p < 0 && p > -4096)
+		return NULL;
+	sys3(SYS_madvise, p, bytes, MADV_DONTDUMP);
+	sys3(SYS_madvise, p, bytes, MADV_NOHUGEPAGE);
+	return (void *)p;
+}
+
 void sys_unmap(void *p, size_t bytes)
 {
 	sys2(SYS_munmap, p, bytes);

@@ -66,6 +66,8 @@ static inline int sys_getpid(void) { return unlikely(sys_confined.on) ? sys_conf
 /* Anonymous private zeroed pages, or NULL. */
 void *sys_map(size_t bytes);
 void sys_unmap(void *p, size_t bytes);
+/* The same for a big table of which little will be touched: nothing is set aside, no huge pages, not in core files. */
+void *sys_map_sparse(size_t bytes);
 
 /* Writes all of it, resuming after EINTR and short writes. 0 or a negative errno. */
 int sys_write_all(int fd, const void *buf, size_t len);

@@ -11,20 +11,10 @@ struct heap_dir *heap_dir;
 #define PAGE_BYTES   (1ul << HEAP_PAGE_BITS)
 #define REGION_BYTES (1ul << HEAP_REGION_BITS)
 
-static void *map(size_t bytes)
-{
-	long p = sys6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p < 0 && p > -4096)
-		return NULL;
-	sys3(SYS_madvise, p, bytes, MADV_DONTDUMP);
-	sys3(SYS_madvise, p, bytes, MADV_NOHUGEPAGE);
-	return (void *)p;
-}
-
 bool heap_start(void)
 {
 	if (!heap_dir)
-		heap_dir = map(sizeof *heap_dir);
+		heap_dir = sys_map_sparse(sizeof *heap_dir);
 	return heap_on = heap_dir != NULL;
 }
 
@@ -34,7 +24,7 @@ static struct heap_region *region_get(uintptr_t addr)
 	struct heap_region *r = heap_region(addr);
 	if (r || addr >> HEAP_ADDR_BITS)
 		return r;
-	struct heap_region *mine = map(sizeof *mine);
+	struct heap_region *mine = sys_map_sparse(sizeof *mine);
 	if (mine && !atomic_compare_exchange_strong(&heap_dir->region[addr >> HEAP_REGION_BITS], &r, mine)) {
 		sys2(SYS_munmap, mine, sizeof *mine);
 		return r;

@@ -23,20 +23,10 @@ static struct spin lock = SPIN_INIT(RANK_RACE);
 #define MADV_WIPEONFORK 18
 #endif
 
-static void *map(size_t bytes)
-{
-	long p = sys6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p < 0 && p > -4096)
-		return NULL;
-	sys3(SYS_madvise, p, bytes, MADV_DONTDUMP);
-	sys3(SYS_madvise, p, bytes, MADV_NOHUGEPAGE);
-	return (void *)p;
-}
-
 bool shadow_start(void)
 {
 	if (!shadow_dir)
-		shadow_dir = map(REGION_DIR * sizeof *shadow_dir);
+		shadow_dir = sys_map_sparse(REGION_DIR * sizeof *shadow_dir);
 	return shadow_dir != NULL;
 }
 
@@ -45,7 +35,7 @@ static char *region_add(uintptr_t addr)
 	char *_Atomic *place = &shadow_dir[addr >> REGION_BITS];
 	spin_lock(&lock);
 	char *p = *place;
-	if (!p && (p = map(REGION_BYTES)) != NULL) {
+	if (!p && (p = sys_map_sparse(REGION_BYTES)) != NULL) {
 		if (sys3(SYS_madvise, p, REGION_BYTES, MADV_WIPEONFORK) != 0) {
 			sys_unmap(p, REGION_BYTES); /* Linux before 4.14 */
 			p = NULL;
