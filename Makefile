@@ -121,6 +121,7 @@ check:
 
 bench: all test-build
 	@sh tests/bench/bench.sh $(BUILD)
+	@sh tests/bench/races.sh $(BUILD)
 
 soak: test-build
 	@sh tools/deps.sh soak
