@@ -153,6 +153,7 @@ static const char *put_in_place(const struct module *m, const struct view *v, st
 	size_t bytes = plan->image_bytes;
 	uintptr_t arena = patch_room(v->text_lo, v->text_hi, bytes);
 	struct patch *p = arena_map((plan->nr_windows + 1) * sizeof *p);
+	struct patched *c = NULL;
 	const char *trouble = !arena ? "no room for trampolines within reach" : !p ? "no memory" : NULL;
 	if (!trouble && (plan_place(plan, arena) != 0 || !patch_fill(arena, plan->image, bytes)))
 		trouble = "the trampolines could not be written";
@@ -164,7 +165,7 @@ static const char *put_in_place(const struct module *m, const struct view *v, st
 	}
 	if (!trouble) {
 		plan_drop_image(plan);
-		struct patched *c = patched_add(m, arena, bytes, v->text_lo, v->text_hi, plan);
+		c = patched_add(m, arena, bytes, v->text_lo, v->text_hi, plan);
 		if (!c) {
 			trouble = "no memory";
 		} else if (!write_text(v, p, plan->nr_windows, plan)) {
@@ -174,8 +175,11 @@ static const char *put_in_place(const struct module *m, const struct view *v, st
 	}
 	if (p)
 		arena_unmap(p, (plan->nr_windows + 1) * sizeof *p);
-	if (trouble && arena)
-		patch_room_free(arena, bytes);
+	if (trouble && !c) {
+		if (arena)
+			patch_room_free(arena, bytes);
+		plan_free(plan);
+	}
 	return trouble;
 }
 
@@ -212,7 +216,6 @@ static void patch_module(const struct module *m)
 	} else {
 		counts.accesses += c.accesses;
 		counts.watched += c.reason[PLAN_WATCHED];
-		counts.modules++;
 		if (how.verbose)
 			say_patched(m, &plan, sys_clock_ns() - start);
 	}

@@ -35,7 +35,6 @@ void engine_fork_child(void);
 /* What is watched: for the summary. */
 struct engine_counts {
 	uint64_t accesses, watched; /* sites that should be, and that are */
-	uint32_t modules;
 };
 struct engine_counts engine_counts(void);
 

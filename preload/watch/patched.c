@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/sys.h"
+#include "watch/patch.h"
 
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -30,7 +31,9 @@ struct patched *patched_add(const struct module *m, uintptr_t arena, size_t byte
 
 void patched_drop(struct patched *c)
 {
-	atomic_store(&c->gone, true);
+	/* What the plan says stays: a signal handler elsewhere may be looking at it. */
+	if (!atomic_exchange(&c->gone, true))
+		patch_room_free(c->arena, c->arena_hi - c->arena);
 }
 
 uint32_t patched_count(void)

@@ -20,7 +20,7 @@ struct patched {
 /* Takes the plan over. NULL: too many, or no memory. */
 struct patched *patched_add(const struct module *m, uintptr_t arena, size_t bytes, uintptr_t text_lo, uintptr_t text_hi,
 			    const struct plan *plan);
-/* Its module was unloaded: nothing runs there any more. */
+/* Its module was unloaded, or not patched after all: nothing runs there any more. Gives its trampolines back. */
 void patched_drop(struct patched *c);
 uint32_t patched_count(void);
 struct patched *patched_by_index(uint32_t i); /* NULL: dropped */
