@@ -121,7 +121,8 @@ static void count_gap(struct code *c, const struct decoder *d, uint32_t lo, uint
 }
 
 /* Hand-written code without unwind information, or data: it is not patched, but its branches count, wherever one
- * could begin. */
+ * could begin. Those into the middle of a function's instruction are none: nobody writes such, and most of what is tried
+ * here is no branch at all. */
 static void scan_gap(struct code *c, const struct decoder *d, uint32_t lo, uint32_t hi, bool counted)
 {
 	for (uint32_t at = lo; at < hi; at++) {
@@ -134,7 +135,7 @@ static void scan_gap(struct code *c, const struct decoder *d, uint32_t lo, uint3
 			to = (int64_t)at + 5 + (int32_t)read32(p + 1);
 		else if (p[0] == 0x0f && left >= 6 && (p[1] & 0xf0) == 0x80)
 			to = (int64_t)at + 6 + (int32_t)read32(p + 2);
-		if (to >= 0 && to < c->span)
+		if (to >= 0 && to < c->span && (bit_get(c->start, (uint32_t)to) || !code_function_at(c, (uint32_t)to)))
 			bit_set(c->target, (uint32_t)to);
 	}
 	if (counted)
