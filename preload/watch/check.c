@@ -49,9 +49,15 @@ static bool is_string(const struct insn *i)
 	return (i->is & INSN_STRING) != 0;
 }
 
+/* Asks the entry every time. */
+static bool is_always(const struct insn *i)
+{
+	return (i->is & (INSN_LOCKED | INSN_STRING | INSN_BITS)) != 0;
+}
+
 static bool checked(const struct window *w, uint32_t n)
 {
-	return w->watch[n] && !is_sync(&w->insn[n]) && !is_string(&w->insn[n]);
+	return w->watch[n] && !is_always(&w->insn[n]);
 }
 
 static uint32_t operand_regs(const struct insn *i)
@@ -126,6 +132,8 @@ static uint32_t add_site(struct emit *e, const struct insn *i, uint8_t flags)
 		s->flags |= SITE_WRITE;
 	if (is_string(i))
 		s->op = SITE_STRING(i->op & 15, i->size, i->op >> 4);
+	else if (i->is & INSN_BITS)
+		s->op = SITE_BITS(i->size, i->op);
 	else
 		s->size = i->size;
 	return n;
@@ -220,13 +228,15 @@ static bool result_unused(const struct insn *i, uint32_t live_after)
 static void emit_always(struct out *o, const struct insn *i, uint32_t live, uint32_t live_after)
 {
 	struct emit *e = o->e;
-	uint8_t flags = is_string(i) ? SITE_REP : SITE_SYNC;
-	if (flags == SITE_SYNC && result_unused(i, live_after))
+	bool rep = (i->is & (INSN_STRING | INSN_BITS)) != 0;
+	uint8_t flags = (rep ? SITE_REP : 0) | (is_sync(i) ? SITE_SYNC : 0);
+	if (is_sync(i) && result_unused(i, live_after))
 		flags |= i->is & INSN_XCHG ? SITE_NORETURNVALUE | SITE_STORE_ONLY : SITE_NORETURNVALUE;
 	uint32_t site = add_site(e, i, flags);
-	struct saved s = emit_save(e, operand_regs(i), live, false);
+	/* What the entry works the extent out from must be there. */
+	struct saved s = emit_save(e, operand_regs(i) | (rep ? i->reads & GPRS_ALL : 0), live, false);
 	e->plan->ways[site].stub = e->at;
-	emit_call(e, i, site, is_string(i) ? IMAGE_REP : IMAGE_SYNC);
+	emit_call(e, i, site, rep ? IMAGE_REP : IMAGE_SYNC);
 	e->plan->ways[site].resume = e->at;
 	emit_restore(e, &s);
 	e->plan->counts.checks++;
@@ -296,8 +306,7 @@ static uint32_t place_of_check(const struct emit *e, const struct window *w, uin
 	unsigned cost = cost_at(w, i, at, used);
 	for (uint32_t k = at; k > 0 && at - k < HOIST_MAX; k--) {
 		const struct insn *before = &w->insn[k - 1];
-		if (((before->changes | before->kills) & regs) || before->kind != INSN_PLAIN || is_sync(before) ||
-		    is_string(before))
+		if (((before->changes | before->kills) & regs) || before->kind != INSN_PLAIN || is_always(before))
 			break;
 		if (covers(e, i, before) && place[k - 1] == k - 1)
 			return k - 1; /* read, then written: one check does for both */
@@ -369,7 +378,7 @@ static void emit_insn(struct out *o, const uint32_t *place, uint32_t at)
 	const struct insn *i = &w->insn[at];
 	struct plan *p = o->e->plan;
 	p->moved[p->nr_moved++] = (struct plan_moved){ i->at, o->e->at };
-	if (w->watch[at] && (is_sync(i) || is_string(i))) {
+	if (w->watch[at] && is_always(i)) {
 		emit_always(o, i, w->live[at], at + 1 < w->count ? w->live[at + 1] : w->live_end);
 		o->nr_known = 0;
 	}

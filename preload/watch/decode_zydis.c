@@ -120,6 +120,20 @@ static bool no_access(const ZydisDecodedInstruction *z)
 	}
 }
 
+/* With a register the bit may be anywhere. */
+static bool bits(const ZydisDecodedInstruction *z)
+{
+	switch (z->mnemonic) {
+	case ZYDIS_MNEMONIC_BT:
+	case ZYDIS_MNEMONIC_BTS:
+	case ZYDIS_MNEMONIC_BTR:
+	case ZYDIS_MNEMONIC_BTC:
+		return z->opcode != 0xba;
+	default:
+		return false;
+	}
+}
+
 /* Accesses memory otherwise than its operand says. */
 static bool odd(const ZydisDecodedInstruction *z, const ZydisDecodedOperand *mem)
 {
@@ -142,11 +156,6 @@ static bool odd(const ZydisDecodedInstruction *z, const ZydisDecodedOperand *mem
 		break;
 	}
 	switch (z->mnemonic) {
-	case ZYDIS_MNEMONIC_BT:
-	case ZYDIS_MNEMONIC_BTS:
-	case ZYDIS_MNEMONIC_BTR:
-	case ZYDIS_MNEMONIC_BTC: /* with a register the bit may be anywhere */
-		return z->opcode != 0xba;
 	case ZYDIS_MNEMONIC_VMASKMOVPS:
 	case ZYDIS_MNEMONIC_VMASKMOVPD:
 	case ZYDIS_MNEMONIC_VPMASKMOVD:
@@ -205,6 +214,10 @@ static void take_memory(const ZydisDecodedInstruction *z, const ZydisDecodedOper
 		out->is |= INSN_LOCKED;
 	if (z->mnemonic == ZYDIS_MNEMONIC_POP)
 		out->is |= INSN_POP_MEMORY;
+	if (bits(z)) {
+		out->is |= INSN_BITS;
+		out->op = gpr_of(o[1].reg.value, &(unsigned){ 0 });
+	}
 }
 
 /* Memory that is touched without an explicit operand: strings are known, the stack is nobody else's, the rest is odd.

@@ -35,6 +35,26 @@ static uint64_t compared(const struct watch_frame *f, unsigned what, unsigned wi
 	return n;
 }
 
+static uint64_t register_of(const struct watch_frame *f, unsigned reg)
+{
+	const uint64_t regs[16] = { f->rax, f->rcx, f->rdx, f->rbx, watch_frame_sp(f), f->rbp, f->rsi, f->rdi,
+				    f->r8,  f->r9,  f->r10, f->r11, f->r12, f->r13, f->r14, f->r15 };
+	return regs[reg & 15];
+}
+
+/* source: Intel SDM volume 2, BT: the register counts bits from the operand, signed, and whole operands are touched. */
+static void bits_seen(struct thread *t, const struct watch_site *site, const struct watch_frame *f, uint32_t stack)
+{
+	unsigned width = SITE_STRING_WIDTH(site->op), shift = 3 + (unsigned)__builtin_ctz(width);
+	int64_t bit = (int64_t)register_of(f, SITE_BITS_REG(site->op));
+	bit = width == 2 ? (int16_t)bit : width == 4 ? (int32_t)bit : bit;
+	uintptr_t addr = f->addr + (uintptr_t)(bit >> shift) * width;
+	if (site->flags & SITE_SYNC)
+		access_sync(t, addr, width, !(site->flags & SITE_NORETURNVALUE), stack);
+	else
+		access_seen(t, addr, width, site->flags & SITE_WRITE, stack);
+}
+
 void rep_seen(struct thread *t, const struct watch_site *site, const struct watch_frame *f, uint32_t stack)
 {
 	unsigned what = SITE_STRING_WHAT(site->op), width = SITE_STRING_WIDTH(site->op),
@@ -43,6 +63,10 @@ void rep_seen(struct thread *t, const struct watch_site *site, const struct watc
 	uint64_t n = repeat == REPEAT_NONE ? 1 : f->rcx;
 	if (!what || !width)
 		return;
+	if (what == STRING_BITS) {
+		bits_seen(t, site, f, stack);
+		return;
+	}
 	if (repeat == REPEAT_WHILE_EQUAL || repeat == REPEAT_WHILE_NOT_EQUAL)
 		n = compared(f, what, width, repeat, down);
 	if (what == STRING_MOVS || what == STRING_LODS || what == STRING_CMPS)

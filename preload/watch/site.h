@@ -12,7 +12,7 @@
 enum site_flag {
 	SITE_WRITE = 1,         /* writes; not set: reads only. A read-modify-write is a write. */
 	SITE_SYNC = 2,          /* `lock`ed or xchg with memory */
-	SITE_REP = 4,           /* the entry works out the extent itself, see enum site_string */
+	SITE_REP = 4,           /* the entry works out the extent itself, see enum site_string; writes only if SITE_WRITE says so */
 	SITE_NORETURNVALUE = 8, /* SITE_SYNC whose result and flags nobody looks at: it releases, it does not acquire */
 	SITE_STORE_ONLY = 16,   /* with SITE_NORETURNVALUE: an xchg that is in effect a store */
 	SITE_HOISTED = 32,      /* the check stands before instructions that precede it in the program */
@@ -35,10 +35,14 @@ struct watch_way {
 };
 
 /* op of a SITE_REP: which string instruction, bytes of one element, prefix. */
-enum site_string { STRING_MOVS = 1, STRING_STOS, STRING_LODS, STRING_CMPS, STRING_SCAS };
+enum site_string { STRING_MOVS = 1, STRING_STOS, STRING_LODS, STRING_CMPS, STRING_SCAS, STRING_BITS };
 enum site_repeat { REPEAT_NONE, REPEAT_RCX, REPEAT_WHILE_EQUAL, REPEAT_WHILE_NOT_EQUAL };
 
 #define SITE_STRING(what, width, repeat) ((uint16_t)((what) | (width) << 4 | (repeat) << 8))
+/* One bit, told by a register, of the string of bits that begins at the operand: not REP at all, but its extent is worked
+ * out in the same way. With SITE_SYNC it is `lock`ed. */
+#define SITE_BITS(width, reg)            ((uint16_t)(STRING_BITS | (width) << 4 | (reg) << 10))
+#define SITE_BITS_REG(op)                ((op) >> 10 & 15)
 #define SITE_STRING_WHAT(op)             ((op)&15)
 #define SITE_STRING_WIDTH(op)            ((op) >> 4 & 15)
 #define SITE_STRING_REPEAT(op)           ((op) >> 8 & 3)

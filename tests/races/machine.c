@@ -33,6 +33,11 @@ static void write_quad(void)
 	w.word[0] = 0x1234; /* EXPECT: data-race in called_through, bit_tested, cmov_read, pushed */
 }
 
+static void look_far(void)
+{
+	LOOK(w.byte[29]); /* EXPECT: data-race in bit_far, bit_back */
+}
+
 static void look_beside(void)
 {
 	LOOK(w.byte[40]);
@@ -102,6 +107,8 @@ ASM(do_compare, "cmpb $3, 9+%0" : : "m"(w) : "cc") /* EXPECT: data-race in compa
 ASM(do_setcc, "sete %0" : "+m"(w.byte[3])) /* EXPECT: data-race in setcc */
 ASM(do_bts, "btsq %1, %0" : "+m"(w.word[0]) : "r"(5L) : "cc") /* EXPECT: data-race in bit_set */
 ASM(do_bt, "btq %1, %0" : : "m"(w.word[0]), "r"(5L) : "cc") /* EXPECT: data-race in bit_tested */
+ASM(do_bts_far, "btsq %1, %0" : "+m"(w.word[0]) : "r"(200L) : "cc", "memory") /* EXPECT: data-race in bit_far */
+ASM(do_btc_back, "btcl %1, 40+%0" : "+m"(w.word[0]) : "r"(-65) : "cc", "memory") /* EXPECT: data-race in bit_back */
 ASM(do_cmov, "cmpb $0, %%al\n\tcmovneq %0, %%rdx" : : "m"(w.word[0]), "a"(1) : "rdx", "cc") /* EXPECT: data-race in cmov_read */
 
 /* push and pop with an operand in memory, below the red zone. */
@@ -112,6 +119,11 @@ ASM(do_push_race, PUSHING("pushq (%0)\n\tpopq %%rax") : : "r"(&w) : "rax", "memo
 /* clang-format on */
 
 static void nothing(void) {}
+
+static void *pass_through(void *arg)
+{
+	return arg;
+}
 
 static void do_call(void)
 {
@@ -204,6 +216,47 @@ static void bit_tested(void)
 	in_turn(write_quad, do_bt);
 }
 
+/* Bit 200 is in bytes 24 to 31; so is the one 65 before byte 40. */
+static void bit_far(void)
+{
+	in_turn(do_bts_far, look_far);
+}
+
+static void bit_back(void)
+{
+	in_turn(do_btc_back, look_far);
+}
+
+static void bit_beside(void) /* EXPECT: silence in bit_beside */
+{
+	in_turn3(do_bts_far, look_quad, look_beside);
+}
+
+static void bit_back_beside(void) /* EXPECT: silence in bit_back_beside */
+{
+	in_turn3(do_btc_back, look_quad, look_beside);
+}
+
+/* The flags and the register are the program's all the same: a carry from before goes through a loop of them. */
+static void bits_kept(void) /* EXPECT: silence in bits_kept */
+{
+	static uint64_t set[4];
+	long seen = 0;
+
+	finish(start(pass_through)); /* accesses are watched from now on */
+	for (long i = 0; i < 256; i++) {
+		unsigned char before, bit;
+
+		__asm__ volatile("btsq %3, %0\n\tsetc %1\n\tbtq %3, %0\n\tsetc %2"
+				 : "+m"(set), "=&r"(before), "=&r"(bit)
+				 : "a"(i)
+				 : "cc", "memory");
+		MUST(!before && bit);
+		seen += bit;
+	}
+	MUST(seen == 256 && (set[0] & set[1] & set[2] & set[3]) == ~0ul);
+}
+
 static void cmov_read(void)
 {
 	in_turn(do_cmov, write_quad);
@@ -260,6 +313,24 @@ static void cmpxchg16b(void) /* EXPECT: silence in cmpxchg16b */
 	in_turn(write_then_swap, swap_then_look);
 }
 
+/* A lock made of a bit far from the operand. */
+static void bit_lock_tested(void)
+{
+	static uint64_t lock[8];
+	unsigned char was;
+
+	do {
+		__asm__ volatile("lock btsq %2, %0\n\tsetc %1" : "+m"(lock), "=r"(was) : "r"(333L) : "memory", "cc");
+	} while (was);
+	data++;
+	__asm__ volatile("lock btrq %1, %0" : "+m"(lock) : "r"(333L) : "memory", "cc");
+}
+
+static void bit_lock(void) /* EXPECT: silence in bit_lock */
+{
+	in_turn3(bit_lock_tested, bit_lock_tested, bit_lock_tested);
+}
+
 /* xchg locks by itself. */
 static void xchg_both(void)
 {
@@ -278,5 +349,6 @@ static void xchg(void) /* EXPECT: silence in xchg */
 
 CASES(CASE(stosb), CASE(movsb_to), CASE(movsb_from), CASE(scasb), CASE(backwards), CASE(sse), CASE(misaligned_sse),
       CASE(sse_beside), CASE(sse_read), CASE(non_temporal), CASE(x87), CASE(x87_beside), CASE(rmw), CASE(compared),
-      CASE(setcc), CASE(bit_set), CASE(bit_tested), CASE(cmov_read), CASE(pushed), CASE(pushed_only), CASE(popped),
+      CASE(setcc), CASE(bit_set), CASE(bit_tested), CASE(bit_far), CASE(bit_back), CASE(bit_beside), CASE(bit_back_beside),
+      CASE(bits_kept), CASE(bit_lock), CASE(cmov_read), CASE(pushed), CASE(pushed_only), CASE(popped),
       CASE(called_through), CASE(cmpxchg16b), CASE(xchg))

@@ -182,7 +182,7 @@ static void on_step(int sig, siginfo_t *si, void *arg)
 	addr += reg_of(uc, i.index) * i.scale + (uintptr_t)(intptr_t)i.disp;
 	if ((i.is & INSN_POP_MEMORY) && i.base == RSP)
 		addr += 8;
-	if (i.is & INSN_ODD) { /* a bit may be far away */
+	if (i.is & (INSN_ODD | INSN_BITS)) { /* a bit may be far away */
 		tripped = pc;
 		siglongjmp(trip, 1);
 	}
