@@ -43,7 +43,7 @@ static COLD void *refuse(void)
 	return NULL;
 }
 
-static bool account(size_t bytes)
+bool arena_count(size_t bytes)
 {
 	size_t max = atomic_load_explicit(&limit, memory_order_relaxed);
 	size_t before = atomic_fetch_add_explicit(&taken, bytes, memory_order_relaxed);
@@ -51,6 +51,11 @@ static bool account(size_t bytes)
 		return true;
 	atomic_fetch_sub_explicit(&taken, bytes, memory_order_relaxed);
 	return false;
+}
+
+void arena_uncount(size_t bytes)
+{
+	atomic_fetch_sub_explicit(&taken, bytes, memory_order_relaxed);
 }
 
 /* Aligned to 2 MiB: older kernels make huge pages of aligned stretches only, and do not align by themselves. */
@@ -71,7 +76,7 @@ static char *map_huge(size_t bytes)
 /* Whole pages, or NULL without counting: the caller may have something smaller to ask. */
 static void *map_pages(size_t bytes)
 {
-	if (!account(bytes))
+	if (!arena_count(bytes))
 		return NULL;
 	void *p = bytes >= HUGE ? map_huge(bytes) : sys_map(bytes);
 	if (!p) {

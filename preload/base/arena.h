@@ -20,6 +20,10 @@ void *arena_alloc(size_t bytes);
 void *arena_map(size_t bytes);
 void arena_unmap(void *p, size_t bytes);
 
+/* Memory that the caller mapped itself counts as well. False: the limit does not allow it, it is not counted. */
+bool arena_count(size_t bytes);
+void arena_uncount(size_t bytes);
+
 /* Upper bound for everything above, in bytes; 0 means none. Default none. */
 void arena_limit(size_t bytes);
 /* Bytes taken from the kernel so far, and requests refused. */

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/spin.h"
+#include "base/sys.h"
 
 #include <string.h>
 
@@ -20,23 +21,66 @@ struct pair {
 	uint32_t stack, set;
 };
 
+/* hash -> id, open addressing, at most half full. */
+struct index {
+	uint32_t *id;
+	uint32_t mask; /* places - 1 */
+};
+
 static struct spin lock = SPIN_INIT(RANK_RACE);
-static struct race_set **sets; /* by id, from 1 */
-static uint32_t nr_sets;
+/* By id, from 1; sparse, so that they never move: what stands there is read without the lock. */
+static struct race_set **sets;
 static struct pair *pairs;
-static uint32_t nr_pairs;
-static uint32_t *set_index, *pair_index; /* hash -> id */
+static _Atomic uint32_t nr_sets, nr_pairs;
+static struct index set_index, pair_index;
 static _Atomic uint64_t lost;
 
 static bool tables_locked(void)
 {
-	if (!pairs) {
-		sets = arena_map(MAX_SETS * sizeof *sets);
-		set_index = arena_map(2 * MAX_SETS * sizeof *set_index);
-		pairs = arena_map(MAX_PAIRS * sizeof *pairs);
-		pair_index = arena_map(2 * (size_t)MAX_PAIRS * sizeof *pair_index);
+	if (!sets)
+		sets = sys_map_sparse(MAX_SETS * sizeof *sets);
+	if (!pairs)
+		pairs = sys_map_sparse(MAX_PAIRS * sizeof *pairs);
+	return sets && pairs;
+}
+
+static uint32_t hash_of_set(const struct race_held *h, uint32_t n)
+{
+	uint32_t hash = n;
+	for (uint32_t i = 0; i < n; i++)
+		hash = (hash ^ h[i].lock ^ h[i].stack * 31 ^ h[i].key) * 0x9e3779b1u;
+	return hash ^ hash >> 15;
+}
+
+static uint32_t hash_of_pair(uint32_t stack, uint32_t set)
+{
+	uint32_t i = (stack * 0x9e3779b1u ^ set * 0x85ebca6bu);
+	return i ^ i >> 15;
+}
+
+static uint32_t hash_of_id(const struct index *x, uint32_t id)
+{
+	return x == &set_index ? hash_of_set(sets[id]->held, sets[id]->nr) : hash_of_pair(pairs[id].stack, pairs[id].set);
+}
+
+/* For nr ids and one more. */
+static bool index_room(struct index *x, uint32_t nr)
+{
+	if (x->id && 2 * nr < x->mask)
+		return true;
+	uint32_t places = x->id ? 2 * (x->mask + 1) : 512;
+	uint32_t *bigger = arena_calloc(places, sizeof *bigger);
+	if (!bigger)
+		return false;
+	for (uint32_t id = 1; id <= nr; id++) {
+		uint32_t i = hash_of_id(x, id) & (places - 1);
+		while (bigger[i])
+			i = (i + 1) & (places - 1);
+		bigger[i] = id;
 	}
-	return sets && set_index && pairs && pair_index;
+	arena_free(x->id);
+	*x = (struct index){ bigger, places - 1 };
+	return true;
 }
 
 static bool same_set(const struct race_set *s, const struct race_held *h, uint32_t n)
@@ -44,24 +88,23 @@ static bool same_set(const struct race_set *s, const struct race_held *h, uint32
 	return s->nr == n && memcmp(s->held, h, n * sizeof *h) == 0;
 }
 
-static uint32_t set_put(const struct race_held *h, uint32_t n)
+static uint32_t set_put(const struct race_held *h, uint32_t n, uint32_t hash)
 {
-	uint32_t hash = n, id = 0;
-	for (uint32_t i = 0; i < n; i++)
-		hash = (hash ^ h[i].lock ^ h[i].stack * 31 ^ h[i].key) * 0x9e3779b1u;
+	uint32_t id = 0, nr = nr_sets;
 	spin_lock(&lock);
-	if (tables_locked()) {
-		uint32_t i = hash % (2 * MAX_SETS);
-		while (set_index[i] && !same_set(sets[set_index[i]], h, n))
-			i = (i + 1) % (2 * MAX_SETS);
-		id = set_index[i];
-		if (!id && nr_sets + 1 < MAX_SETS) {
+	if (tables_locked() && index_room(&set_index, nr = nr_sets)) {
+		uint32_t i = hash & set_index.mask;
+		while (set_index.id[i] && !same_set(sets[set_index.id[i]], h, n))
+			i = (i + 1) & set_index.mask;
+		id = set_index.id[i];
+		if (!id && nr + 1 < MAX_SETS) {
 			struct race_set *s = arena_alloc(sizeof *s + n * sizeof *h);
 			if (s) {
 				s->nr = n;
 				memcpy(s->held, h, n * sizeof *h);
-				sets[nr_sets + 1] = s;
-				id = set_index[i] = ++nr_sets;
+				sets[nr + 1] = s;
+				id = set_index.id[i] = nr + 1;
+				atomic_store_explicit(&nr_sets, nr + 1, memory_order_release);
 			}
 		}
 	}
@@ -82,21 +125,30 @@ uint32_t race_set_now(const struct thread *t)
 	for (uint32_t i = all > KEEP ? all - KEEP : 0; i < all; i++)
 		if (t->held[i].addr)
 			h[n++] = (struct race_held){ t->held[i].lock, t->held[i].stack, t->held[i].key };
-	return n ? set_put(h, n) : 0;
+	if (!n)
+		return 0;
+	uint32_t hash = hash_of_set(h, n), *known = t->race ? &t->race->sets[hash % RACE_SETS] : NULL;
+	if (known && *known && same_set(sets[*known], h, n))
+		return *known;
+	uint32_t id = set_put(h, n, hash);
+	if (known)
+		*known = id;
+	return id;
 }
 
 static uint32_t pair_put(uint32_t stack, uint32_t set)
 {
-	uint32_t id = 0, i = (stack * 0x9e3779b1u ^ set * 0x85ebca6bu);
-	i = (i ^ i >> 15) % (2 * MAX_PAIRS);
+	uint32_t id = 0, nr;
 	spin_lock(&lock);
-	if (tables_locked()) {
-		while (pair_index[i] && (pairs[pair_index[i]].stack != stack || pairs[pair_index[i]].set != set))
-			i = (i + 1) % (2 * MAX_PAIRS);
-		id = pair_index[i];
-		if (!id && nr_pairs + 1 < MAX_PAIRS) {
-			pairs[nr_pairs + 1] = (struct pair){ stack, set };
-			id = pair_index[i] = ++nr_pairs;
+	if (tables_locked() && index_room(&pair_index, nr = nr_pairs)) {
+		uint32_t i = hash_of_pair(stack, set) & pair_index.mask;
+		while ((id = pair_index.id[i]) && (pairs[id].stack != stack || pairs[id].set != set))
+			i = (i + 1) & pair_index.mask;
+		/* 4 KiB at a time */
+		if (!id && nr + 1 < MAX_PAIRS && (nr % 512 || arena_count(512 * sizeof *pairs))) {
+			pairs[nr + 1] = (struct pair){ stack, set };
+			id = pair_index.id[i] = nr + 1;
+			atomic_store_explicit(&nr_pairs, nr + 1, memory_order_release);
 		}
 	}
 	spin_unlock(&lock);

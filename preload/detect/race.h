@@ -32,7 +32,8 @@ extern bool race_on; /* set once at start, before there is a second thread */
 /* ---- a thread's clock ------------------------------------------------------------------------------------------------- */
 
 #define RACE_SLOTS    4096u /* slot 0 is nobody's: it marks synchronisation locations */
-#define RACE_CONTEXTS 256u
+#define RACE_CONTEXTS 1024u
+#define RACE_SETS     128u
 #define RACE_NO_SET   UINT32_MAX /* locks held: not looked up since they changed */
 
 #define POKED_ALL ((uintptr_t)1)
@@ -55,6 +56,7 @@ struct race_thread {
 	bool nonempty;  /* something to tell since the last release: an access, or news from others */
 	uint32_t ignore_depth, thread;
 	uint64_t random;
+	uint32_t sets[RACE_SETS]; /* last ones used, by hash */
 	struct race_context context[RACE_CONTEXTS];
 	uint32_t vc[RACE_SLOTS]; /* vc[slot]: own clock */
 };
