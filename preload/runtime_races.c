@@ -21,9 +21,11 @@ static void loaded(void)
 {
 	if (tls.inside & GATE_DEAD)
 		return;
+	uintptr_t sp = tls.inside_sp; /* a hook that has the gate shut may have asked for a library itself: it comes back to that frame */
 	gate_shut();
 	modules_changed();
 	gate_open();
+	tls.inside_sp = sp;
 }
 
 void races_prepare(const struct options *o)

@@ -17,9 +17,9 @@ _Atomic bool hook_on;
 void *hook_resolve_slow(const struct hook_row *row)
 {
 	/* dlsym may come back to us (an allocator's hook); whoever comes then finds the pointer empty and asks again. */
-	tls.inside += GATE_IN;
+	gate_shut();
 	void *p = row->version ? dlvsym(RTLD_NEXT, row->name, row->version) : dlsym(RTLD_NEXT, row->name);
-	tls.inside -= GATE_IN;
+	gate_open();
 	*row->real = p;
 	return p;
 }

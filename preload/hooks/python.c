@@ -121,7 +121,7 @@ void hook_python_find(bool start)
 {
 	if (state != ABSENT || !(start || python_library()))
 		return;
-	tls.inside += GATE_IN;
+	gate_shut();
 	bool all = dlsym(RTLD_DEFAULT, symbols[0].name) != NULL;
 	for (unsigned i = 0; all && i < ARRAY_SIZE(symbols); i++)
 		all = (*symbols[i].to = dlsym(RTLD_DEFAULT, symbols[i].name)) != NULL;
@@ -139,7 +139,7 @@ void hook_python_find(bool start)
 		api.version = 3u << 8 | minor;
 		state = api.eval_bytes && api.runtime_bytes && python_known(&api) ? FOUND : REFUSED;
 	}
-	tls.inside -= GATE_IN;
+	gate_open();
 }
 
 /* ---- proving the frames ---------------------------------------------------------------------------------------- */

@@ -37,13 +37,13 @@ void hook_unwind_resolve(bool open)
 {
 	if (real_personality && real_resume)
 		return;
-	tls.inside += GATE_IN;
+	gate_shut();
 	void *resume = find("_Unwind_Resume", open), *personality = find("__gcc_personality_v0", open);
 	if (resume && personality) {
 		real_resume = resume;
 		real_personality = (personality_fn *)personality;
 	}
-	tls.inside -= GATE_IN;
+	gate_open();
 }
 
 /* Without one the frame is passed over: what the clean-up would have noted is put right by the thread's next wait. */
