@@ -4,6 +4,7 @@
 #include "hooks/interpose.h"
 
 #include <errno.h>
+#include <mqueue.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/time.h>
@@ -14,6 +15,13 @@ static void installed(bool handler)
 {
 	if (handler)
 		outside_seen(OUTSIDE_HANDLER);
+}
+
+/* libc is about to make threads of its own that run the program's code. */
+static void threads_follow(const struct sigevent *event)
+{
+	if (event && event->sigev_notify == SIGEV_THREAD && hook_thread())
+		hook_before_first_thread();
 }
 
 /* True: done, with r as sigaction's result and errno. */
@@ -57,8 +65,15 @@ INTERPOSE(sighandler_t, signal, (int nr, sighandler_t handler))
 	return was;
 }
 
+INTERPOSE(int, mq_notify, (mqd_t queue, const struct sigevent *event))
+{
+	threads_follow(event);
+	return REAL(mq_notify)(queue, event);
+}
+
 INTERPOSE(int, timer_create, (clockid_t clock, struct sigevent *restrict event, timer_t *restrict timer))
 {
 	outside_seen(OUTSIDE_TIMER);
+	threads_follow(event);
 	return REAL(timer_create)(clock, event, timer);
 }
