@@ -124,7 +124,7 @@ bench: all test-build
 	@sh tests/bench/races.sh $(BUILD)
 
 soak: test-build
-	@sh tools/deps.sh soak
+	@sh tools/deps.sh build test soak
 	@sh tests/soak.sh $(BUILD)
 
 fuzz:

@@ -6,7 +6,10 @@ libjansson-dev:pc=jansson libiberty-dev:lib=libiberty.a libunwind8:lib=libunwind
 test='clang:clang g++:g++ libcmocka-dev:pc=cmocka libunwind-dev:pc=libunwind graphviz:dot binutils:objdump file:file
 jq:jq python3:python3 perl:perl git:git xz-utils:xz pigz:pigz pbzip2:pbzip2 zstd:zstd sqlite3:sqlite3 gdb:gdb
 memcached:memcached redis-server:redis-server redis-tools:redis-cli strace:strace procps:ps'
-soak='libpython3-testsuite:py=test.test_threading'
+# The interpreter's own tests are in a package of its version.
+python=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+[ -n "$python" ] && test="$test libpython$python-testsuite:py=test.test_threading"
+soak=
 demo='graphviz:dot jq:jq python3:python3'
 
 there() {
