@@ -120,6 +120,8 @@ static void found_clear(void)
 	in_turn(get_too_early, set_for_nobody);
 }
 
+/* SNARL: misses written_after_release: a plain store is a release only once somebody is seen to read it, and then all its
+ * thread has done by then comes before it */
 static void write_after_release(void)
 {
 	atomic_store_explicit(&flag, 1, memory_order_release);
@@ -255,6 +257,7 @@ static void add_plainly(void)
 	mixed++; /* EXPECT: data-race in plain_and_atomic, atomic_and_plain */
 }
 
+/* SNARL: misses plain_and_atomic, atomic_and_plain: what one atomic touches is taken for an atomic everywhere */
 static void plain_and_atomic(void)
 {
 	in_turn(add_plainly, add_atomically);

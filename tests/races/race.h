@@ -7,8 +7,8 @@
  *	... = ...;  / * EXPECT: data-race in CASE, CASE * /	the guilty line: it has to be in a report of that case
  *	static ...  / * EXPECT: silence in CASE, CASE * /	nothing may be reported
  *	... = ...;  / * MAY: data-race in CASE * /		a report may name this line as well
- *	/ * TSAN: cries in CASE: why * /, / * TSAN: misses CASE: why * /	where ThreadSanitizer is known to be
- *wrong
+ *	/ * TSAN: cries in CASE: why * /, / * TSAN: misses CASE: why * /	where ThreadSanitizer is known to be wrong
+ *	/ * SNARL: cries in CASE: why * /, / * SNARL: misses CASE: why * /	where snarl is; "at times cries in" if not each time
  *
  * Every racy case has its two accesses in the same order in each run, far apart in time and with nothing between them
  *that orders them: a detector that works by happens-before sees the race in every run, one that waits for a collision
