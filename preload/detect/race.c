@@ -47,7 +47,6 @@ void race_stop(const char *why)
 	atomic_compare_exchange_strong(&race_stopped, &none, why);
 }
 
-HOT uint32_t slot_of(uint64_t r) { return (uint32_t)(r >> 20) & 0xfff; }
 HOT bool is_sync(uint64_t r) { return r && !slot_of(r); }
 
 /* Where races are meant. Few; kept for ever. */
@@ -88,7 +87,6 @@ static bool is_benign(uintptr_t addr)
 struct access {
 	struct thread *t;
 	struct race_thread *rt;
-	uint64_t record; /* but for its mask and context */
 	uint32_t context, stack;
 	bool write;
 };
@@ -120,11 +118,31 @@ static bool is_flag(const struct race_report *x)
 	return yes;
 }
 
+/* A record may stand for several accesses of one instruction side by side: the one of them that the bytes in `both` belong to. */
+static uint64_t one_access(uint64_t theirs, uint64_t both, uint32_t stack)
+{
+	static _Atomic uint64_t known[256]; /* stack << 8 | bytes */
+	_Atomic uint64_t *place = &known[stack % ARRAY_SIZE(known)];
+	uint64_t have = atomic_load_explicit(place, memory_order_relaxed);
+	if (!race_engine.size || !stack || both == theirs)
+		return theirs;
+	if (have >> 8 != stack) {
+		uintptr_t pc = pc_of(stack);
+		have = (uint64_t)stack << 8 | ((pc ? race_engine.size(pc) : 0) & 255);
+		atomic_store_explicit(place, have, memory_order_relaxed);
+	}
+	unsigned bytes = have & 255;
+	if (!bytes || bytes > 4 || bytes & (bytes - 1))
+		return theirs;
+	uint64_t one = ((1ull << bytes) - 1) << ((unsigned)__builtin_ctzll(both) & ~(bytes - 1));
+	return one & ~theirs || both & ~one ? theirs : one;
+}
+
 /* True: from now on it orders. */
 static bool report(const struct access *a, uintptr_t addr, uint64_t mask, uint64_t r, uint64_t contexts, unsigned i)
 {
 	uint32_t low = (uint32_t)(contexts >> 21 * i & CONTEXT_LOW), context = low | (uint32_t)(r & 31) << 21;
-	unsigned mine = (unsigned)(mask >> RECORD_SHIFT) & 255, theirs = (unsigned)(r >> RECORD_SHIFT) & 255;
+	unsigned mine = (unsigned)(mask >> RECORD_SHIFT) & 255, theirs;
 	struct race_report x = {
 		.now = { .thread = a->t->id, .stack = a->stack, .set = a->rt->set, .write = a->write },
 		.before = { .thread = clock_owner(slot_of(r), (uint32_t)(r >> 32)), .write = (r & RECORD_WRITE) != 0 },
@@ -133,6 +151,7 @@ static bool report(const struct access *a, uintptr_t addr, uint64_t mask, uint64
 		race_context_parts(context, &x.before.stack, &x.before.set);
 	if (x.now.set == RACE_NO_SET)
 		x.now.set = 0;
+	theirs = (unsigned)one_access(r >> RECORD_SHIFT & 255, mine, x.before.stack);
 	x.now.addr = (addr & ~7ul) + (unsigned)__builtin_ctz(mine);
 	x.now.bytes = (uint8_t)__builtin_popcount(mine);
 	x.before.addr = (addr & ~7ul) + (unsigned)__builtin_ctz(theirs);
@@ -143,76 +162,31 @@ static bool report(const struct access *a, uintptr_t addr, uint64_t mask, uint64
 	return x.flag;
 }
 
-/* Which to give up for a new one: reads before writes, others' before one's own, any of those left. */
-static unsigned victim(const uint64_t *r, struct race_thread *rt)
-{
-	unsigned best = GRANULE_RECORDS, score = 0;
-	for (unsigned i = 0; i < GRANULE_RECORDS; i++) {
-		if (is_sync(r[i]))
-			continue;
-		unsigned s = 1 + (r[i] & RECORD_WRITE ? 0 : 4) + (slot_of(r[i]) != rt->slot ? 2 : 0);
-		if (s > score || (s == score && (race_clock(rt) + i) & 1)) {
-			score = s;
-			best = i;
-		}
-	}
-	return best;
-}
-
 static void make_sync(struct granule *g, uintptr_t addr, uint64_t mask, struct race_thread *rt);
 
-/* One granule. keep: record the access, not only check it. False: a synchronisation location is among its bytes. */
+/* One granule: what is in no order is told. keep: record the access, not only check it. False: a synchronisation location is among
+ * its bytes. */
 static bool rule(const struct access *a, struct granule *g, uintptr_t addr, uint64_t mask, bool keep)
 {
 	struct race_thread *rt = a->rt;
-	uint64_t r[GRANULE_RECORDS], mine = a->record;
-	uint64_t contexts = atomic_load_explicit(&g->contexts, memory_order_relaxed);
-	unsigned put = GRANULE_RECORDS, empty = GRANULE_RECORDS;
-	bool covered = false;
+	if (likely(keep && granule_access(rt, g, mask, a->write, a->context, false)))
+		return true;
+	uint64_t r[GRANULE_RECORDS], contexts = atomic_load_explicit(&g->contexts, memory_order_relaxed);
 	for (unsigned i = 0; i < GRANULE_RECORDS; i++) {
 		r[i] = atomic_load_explicit(&g->record[i], memory_order_relaxed);
 		if (is_sync(r[i]) && r[i] & mask)
 			return false;
 	}
-	for (unsigned i = GRANULE_RECORDS; i-- > 0;) {
-		if (!r[i]) {
-			empty = i;
+	for (unsigned i = 0; i < GRANULE_RECORDS; i++) {
+		if (!(r[i] & mask) || rt->vc[slot_of(r[i])] >= r[i] >> 32 || !(a->write || r[i] & RECORD_WRITE))
 			continue;
-		}
-		if (!(r[i] & mask))
-			continue;
-		bool other = slot_of(r[i]) != rt->slot || r[i] >> 32 < rt->birth;
-		bool known = !other || rt->vc[slot_of(r[i])] >= r[i] >> 32;
-		bool writes = (r[i] & RECORD_WRITE) != 0;
-		if (!known && (a->write || writes)) {
-			if (report(a, addr, mask & r[i], r[i], contexts, i) && keep) {
-				make_sync(g, addr, mask, rt);
-				return false;
-			}
-			known = true; /* said; from now on the newer one speaks for both */
-		}
-		if (!other && writes && !a->write) {
-			covered |= !((r[i] ^ mine) >> 32) && !(mask & ~r[i]);
-			continue;
-		}
-		if (!known || (writes && !a->write))
-			continue;
-		if (!(r[i] & RECORD_MASK & ~mask)) {
-			if (put < GRANULE_RECORDS && keep)
-				atomic_store_explicit(&g->record[put], r[put] = 0, memory_order_relaxed);
-			put = i;
-		} else if (keep) {
-			atomic_store_explicit(&g->record[i], r[i] & ~mask, memory_order_relaxed);
+		if (report(a, addr, mask & r[i], r[i], contexts, i) && keep) {
+			make_sync(g, addr, mask, rt);
+			return false;
 		}
 	}
-	if (!keep || covered)
-		return true;
-	if (put == GRANULE_RECORDS)
-		put = empty;
-	if (put == GRANULE_RECORDS)
-		put = victim(r, rt);
-	granule_put(g, put, mine | mask, a->context);
-	return true;
+	/* Said; from now on the newer one speaks for both. */
+	return !keep || granule_access(rt, g, mask, a->write, a->context, true);
 }
 
 /* What was released to a place we have read from since the last look. */
@@ -250,7 +224,6 @@ static struct access access_of(struct thread *t, bool write, uint32_t stack)
 {
 	struct access a = { .t = t, .rt = t->race, .write = write, .stack = stack };
 	a.context = race_context_slow(t, stack);
-	a.record = a.rt->epoch | (write ? RECORD_WRITE : 0);
 	return a;
 }
 
@@ -271,14 +244,11 @@ bool access_seen(struct thread *t, uintptr_t addr, size_t bytes, bool write, uin
 		struct granule *g = shadow_get(addr);
 		if (!g)
 			return false;
-		if (rule(&a, g, addr, mask_of(addr, stop), true)) {
-			rt->nonempty = true;
-		} else {
+		if (!rule(&a, g, addr, mask_of(addr, stop), true)) {
 			tag = false;
 			if (race_is_behind(rt))
-		race_catch_up(t);
+				race_catch_up(t);
 			plain_sync(t, addr, write);
-			a.record = rt->epoch | (write ? RECORD_WRITE : 0);
 		}
 		addr = stop;
 	}
@@ -320,7 +290,7 @@ static void make_sync(struct granule *g, uintptr_t addr, uint64_t mask, struct r
 	if (put == GRANULE_RECORDS)
 		put = empty;
 	if (put == GRANULE_RECORDS)
-		put = victim(r, rt);
+		put = granule_victim(r, rt);
 	atomic_store_explicit(&g->record[put], 1ull << 32 | all, memory_order_relaxed);
 	if (race_engine.forget_all)
 		race_engine.forget_all(addr, (size_t)__builtin_popcountll(mask));
@@ -402,13 +372,9 @@ void mem_gone(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
 	for (uintptr_t stop; at < kept; at = stop) {
 		struct granule *g = shadow_get(at);
 		stop = (at | 7) + 1 < kept ? (at | 7) + 1 : kept;
-		if (g && !(g->record[0] | g->record[1] | g->record[2]))
-			granule_put(g, 0, a.record | mask_of(at, stop), a.context);
-		else if (g)
+		if (g)
 			rule(&a, g, at, mask_of(at, stop), true);
 	}
-	if (at > addr)
-		t->race->nonempty = true;
 	for (uintptr_t stop; at < end; at = stop) {
 		stop = shadow_next(at, end, &at);
 		struct granule *g = at < stop ? shadow_granule(at) : NULL;

@@ -6,7 +6,8 @@
  * that is kept is ever untrue, so nothing is invented.
  *
  * A granule keeps three accesses of any kind, 32 bytes in all, updated by plain stores of whole words: threads that meet there
- * may lose a record of each other's, but a record is one word, so it is never mixed. The id of its stack is split over that
+ * may lose a record of each other's, but a record is one word, so it is never mixed. One record may stand for several accesses of
+ * one instruction side by side. The id of its stack is split over that
  * word and one that the three share; six bits of check tell when the halves do not belong together (then the stack is unknown).
  */
 #ifndef SNARL_DETECT_RACE_H
@@ -107,13 +108,14 @@ HOT uint64_t context_bits(uint32_t context)
 	return (uint64_t)((low ^ low >> 6 ^ low >> 12 ^ low >> 18) & 63) << 5 | context >> 21;
 }
 
+/* record: with context_bits. */
 HOT void granule_put(struct granule *g, unsigned i, uint64_t record, uint32_t context)
 {
 	uint64_t all = atomic_load_explicit(&g->contexts, memory_order_relaxed);
 	uint64_t now = (all & ~(CONTEXT_LOW << 21 * i)) | (uint64_t)(context & CONTEXT_LOW) << 21 * i;
 	if (now != all)
 		atomic_store_explicit(&g->contexts, now, memory_order_relaxed);
-	atomic_store_explicit(&g->record[i], record | context_bits(context), memory_order_relaxed);
+	atomic_store_explicit(&g->record[i], record, memory_order_relaxed);
 }
 
 /* The context of these locks and this stack; false: ask the slow half. */
@@ -127,47 +129,91 @@ HOT bool race_context_known(const struct race_thread *rt, uint32_t stack, uint32
 	return c->key == ((uint64_t)rt->set << 32 | stack);
 }
 
-/*
- * An access to bytes nobody else has accessed. True: recorded, tag it. False: nothing is known yet, call access_seen.
- * Inline, no call, general registers only, no lock: may run in a leaf that preserves every register.
- * budget: 4 ns beside the cache misses.
- */
-HOT bool access_fast(struct race_thread *rt, uintptr_t addr, unsigned bytes, bool write, uint32_t stack)
+HOT uint32_t slot_of(uint64_t record) { return (uint32_t)(record >> 20) & 0xfff; }
+
+/* Which to give up for a new one: reads before writes, others' before one's own, any of those left; never a synchronisation location. */
+HOT unsigned granule_victim(const uint64_t *r, const struct race_thread *rt)
 {
-	unsigned off = addr & 7;
-	uint32_t context;
-	struct granule *g = shadow_granule(addr);
-	if (unlikely(off + bytes > 8 || !g || rt->pending | atomic_load_explicit(&rt->poked, memory_order_relaxed) || !race_context_known(rt, stack, &context)))
-		return false;
-	uint64_t mine = rt->epoch, mask = (uint64_t)(((1u << bytes) - 1) << off) << RECORD_SHIFT;
+	unsigned best = GRANULE_RECORDS, score = 0;
+	for (unsigned i = 0; i < GRANULE_RECORDS; i++) {
+		if (r[i] && !slot_of(r[i]))
+			continue;
+		unsigned s = 1 + (r[i] & RECORD_WRITE ? 0 : 4) + (slot_of(r[i]) != rt->slot ? 2 : 0);
+		if (s > score || (s == score && (race_clock(rt) + i) & 1)) {
+			score = s;
+			best = i;
+		}
+	}
+	return best;
+}
+
+/*
+ * One granule, whatever was there before in order. True: recorded. False: a race, or a synchronisation location among the bytes.
+ * told: the races are known, record it all the same. Byte masks of one epoch, kind and context go into one record: a loop over bytes leaves one, not eight.
+ * Inline, no call, general registers only, no lock. budget: 4 ns beside the cache misses.
+ */
+HOT bool granule_access(struct race_thread *rt, struct granule *g, uint64_t mask, bool write, uint32_t context, bool told)
+{
+	uint64_t mine = rt->epoch | (write ? RECORD_WRITE : 0) | context_bits(context);
+	uint64_t contexts = atomic_load_explicit(&g->contexts, memory_order_relaxed);
 	uint64_t r[GRANULE_RECORDS];
-	unsigned put = GRANULE_RECORDS, empty = GRANULE_RECORDS;
+	unsigned put = GRANULE_RECORDS, empty = GRANULE_RECORDS, same = GRANULE_RECORDS;
 	for (unsigned i = GRANULE_RECORDS; i-- > 0;) {
 		r[i] = atomic_load_explicit(&g->record[i], memory_order_relaxed);
-		if (r[i] == 0) {
+		if (!r[i]) {
 			empty = i;
-			continue;
+		} else if (!((r[i] ^ mine) & ~RECORD_MASK) && (contexts >> 21 * i & CONTEXT_LOW) == (context & CONTEXT_LOW)) {
+			if (!(mask & ~r[i]))
+				return true;
+			same = i;
+		} else if (r[i] & mask) {
+			uint32_t slot = slot_of(r[i]);
+			if (unlikely(!slot))
+				return false;
+			if (unlikely(rt->vc[slot] < r[i] >> 32) && !(told && (write || r[i] & RECORD_WRITE))) { /* in no order */
+				if (write || r[i] & RECORD_WRITE)
+					return false;
+			} else if (!write && r[i] & RECORD_WRITE) {
+				if ((r[i] ^ mine) >> 20 == 0 && !(mask & ~r[i]))
+					return true; /* my write in this epoch covers it */
+			} else if (r[i] & RECORD_MASK & ~mask) { /* this one supersedes part of it, */
+				atomic_store_explicit(&g->record[i], r[i] &= ~mask, memory_order_relaxed);
+			} else { /* or all */
+				if (put < GRANULE_RECORDS)
+					atomic_store_explicit(&g->record[put], r[put] = 0, memory_order_relaxed);
+				put = i;
+			}
 		}
-		if ((r[i] ^ mine) & RECORD_SLOT || r[i] >> 32 < rt->birth)
-			return false;
-		if (!write && r[i] & RECORD_WRITE) {
-			if (!((r[i] ^ mine) >> 32) && !(mask & ~r[i]))
-				return true; /* my write in this epoch covers it */
-		} else if (!(r[i] & RECORD_MASK & ~mask)) {
-			put = i;
-		}
+	}
+	rt->nonempty = true;
+	if (same < GRANULE_RECORDS) {
+		if (put < GRANULE_RECORDS)
+			atomic_store_explicit(&g->record[put], 0, memory_order_relaxed);
+		atomic_store_explicit(&g->record[same], r[same] | mask, memory_order_relaxed);
+		return true;
 	}
 	if (put == GRANULE_RECORDS)
 		put = empty;
 	if (unlikely(put == GRANULE_RECORDS))
-		return false;
-	/* What this one supersedes: the same bytes, unless it is a read and that was a write. */
-	for (unsigned i = 0; i < GRANULE_RECORDS; i++)
-		if (i != put && r[i] & mask && (write || !(r[i] & RECORD_WRITE)))
-			atomic_store_explicit(&g->record[i], r[i] & RECORD_MASK & ~mask ? r[i] & ~mask : 0, memory_order_relaxed);
-	granule_put(g, put, mine | mask | (write ? RECORD_WRITE : 0), context);
-	rt->nonempty = true;
+		put = granule_victim(r, rt);
+	granule_put(g, put, mine | mask, context);
 	return true;
+}
+
+HOT uint64_t granule_mask(uintptr_t addr, unsigned bytes) { return (uint64_t)(((1u << bytes) - 1) << (addr & 7)) << RECORD_SHIFT; }
+
+/*
+ * An access that is in order with all there was, within one granule. True: recorded, tag it. False: nothing is known yet, call
+ * access_seen. Inline, no call, general registers only, no lock: may run in a leaf that preserves every register.
+ */
+HOT bool access_fast(struct race_thread *rt, uintptr_t addr, unsigned bytes, bool write, uint32_t stack)
+{
+	uint32_t context;
+	struct granule *g = shadow_granule(addr);
+	if (unlikely((addr & 7) + bytes > 8 || !g || rt->pending | atomic_load_explicit(&rt->poked, memory_order_relaxed) ||
+		     !race_context_known(rt, stack, &context)))
+		return false;
+	return granule_access(rt, g, granule_mask(addr, bytes), write, context, false);
 }
 
 /* ---- the rule ------------------------------------------------------------------------------------------------------- */
@@ -179,6 +225,8 @@ struct race_engine {
 	void (*thread_ended)(struct thread *);   /* in it, after its last */
 	/* Does the load there decide a branch, and is the store there nothing else? Slow; asked once a race. */
 	bool (*flag)(uintptr_t read_pc, uintptr_t write_pc);
+	/* Bytes that the instruction there accesses, 0 not known. Slow; asked once a stack. */
+	unsigned (*size)(uintptr_t pc);
 };
 
 struct race_side {

@@ -85,3 +85,12 @@ bool adhoc_flag(uintptr_t read_pc, uintptr_t write_pc)
 	n = code_of(write_pc, code);
 	return n && adhoc_stores(d, code, n);
 }
+
+unsigned adhoc_size(uintptr_t pc)
+{
+	const struct decoder *d;
+	struct insn x;
+	uint8_t code[CODE_BYTES];
+	size_t n = decoder_open(&d) ? 0 : code_of(pc, code);
+	return n && d->decode(d, code, n, &x) && !(x.is & INSN_STRING) ? x.size : 0;
+}

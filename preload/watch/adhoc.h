@@ -16,5 +16,7 @@ bool adhoc_stores(const struct decoder *d, const uint8_t *code, size_t bytes);
 
 /* The same of the program's code, as it is in its file (in memory it is patched). For race_engine. Slow. */
 bool adhoc_flag(uintptr_t read_pc, uintptr_t write_pc);
+/* Bytes that the instruction there accesses, 0 not known. As adhoc_flag. */
+unsigned adhoc_size(uintptr_t pc);
 
 #endif

@@ -336,7 +336,7 @@ static void forget_all(uintptr_t addr, size_t bytes)
 
 const struct race_engine engine_for_rule = {
 	.forget = forget, .forget_all = forget_all, .thread_started = thread_started, .thread_ended = thread_ended,
-	.flag = adhoc_flag,
+	.flag = adhoc_flag, .size = adhoc_size,
 };
 
 /* ---- start ------------------------------------------------------------------------------------------------------- */

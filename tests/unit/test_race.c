@@ -130,6 +130,54 @@ static void test_order(void **state)
 	over(m, NULL);
 }
 
+/* A loop over bytes leaves one record for each kind of access, which stands for those bytes and no others. */
+static void test_side_by_side(void **state)
+{
+	(void)state;
+	struct thread *m = born(NULL), *a = born(m), *b = born(m);
+	uintptr_t x = memory(64), lock = memory(64);
+	access(a, x + 32, 1, false, 1);
+	access(b, x + 32, 1, false, 1);
+	access(m, x + 32, 1, false, 1); /* there is a shadow now */
+	for (unsigned round = 0; round < 3; round++) {
+		races();
+		for (unsigned i = 0; i < 8; i++) {
+			if (i == 5)
+				continue;
+			assert_true(access_fast(a->race, x + i, 1, false, 21));
+			assert_true(access_fast(a->race, x + i, 1, true, 22));
+			if (i % 3)
+				assert_true(access_fast(a->race, x + i, 1, false, 23));
+		}
+		unsigned records = 0;
+		for (unsigned i = 0; i < GRANULE_RECORDS; i++)
+			records += shadow_granule(x)->record[i] != 0;
+		assert_in_range(records, 1, round ? 2 : 1); /* and what b did to the fifth */
+		/* In order: silent, and by the fast half. */
+		sync_send(a, lock);
+		sync_recv(b, lock);
+		for (unsigned i = 0; i < 8; i++)
+			assert_true(access_fast(b->race, x + i, 1, round & 1, 24));
+		sync_send(b, lock);
+		sync_recv(a, lock);
+		assert_int_equal(races(), 0);
+	}
+	/* In none. */
+	for (unsigned i = 0; i < 8; i++)
+		if (i != 5)
+			access(a, x + i, 1, true, 22);
+	assert_true(access_fast(b->race, x + 5, 1, true, 24));
+	assert_int_equal(races(), 0);
+	for (unsigned i = 0; i < 8; i++) {
+		access(b, x + i, 1, false, 24);
+		assert_int_equal(races(), i != 5);
+		assert_int_equal(last.before.stack, 22);
+	}
+	over(a, m);
+	over(b, m);
+	over(m, NULL);
+}
+
 static void test_slots(void **state)
 {
 	(void)state;
@@ -491,7 +539,7 @@ static int start(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order), cmocka_unit_test(test_slots), cmocka_unit_test(test_unseen),
+		cmocka_unit_test(test_order), cmocka_unit_test(test_side_by_side), cmocka_unit_test(test_slots), cmocka_unit_test(test_unseen),
 		cmocka_unit_test(test_atomics),
 		cmocka_unit_test(test_memory), cmocka_unit_test(test_sparse_memory), cmocka_unit_test(test_exact), cmocka_unit_test(test_any),
 		cmocka_unit_test(test_planes),
