@@ -395,6 +395,7 @@ struct sweep {
 	uint32_t thread; /* 0: any; else only what lies on its stack */
 	uintptr_t lowest_left;
 	uint32_t batch[64];
+	uintptr_t addr[64]; /* the record may be another object's by the time f runs */
 	unsigned nr;
 };
 
@@ -408,8 +409,10 @@ static void sweep_page(struct sweep *w, struct page_slot *p)
 			continue;
 		if (o->addr >= w->lo && o->addr < w->hi) {
 			struct object_slot *s = slot_of(object_table, o->addr);
-			if (s->id == o->id)
+			if (s->id == o->id) {
+				w->addr[w->nr] = o->addr;
 				w->batch[w->nr++] = o->id;
+			}
 			end_locked(s, o, false);
 		} else if (o->addr < w->lowest_left) {
 			w->lowest_left = o->addr;
@@ -417,7 +420,7 @@ static void sweep_page(struct sweep *w, struct page_slot *p)
 	}
 }
 
-static void sweep(struct sweep *w, void (*f)(uint32_t, void *), void *arg)
+static void sweep(struct sweep *w, object_gone_fn *f, void *arg)
 {
 	uintptr_t first = w->lo >> PAGE_BITS, last = (w->hi - 1) >> PAGE_BITS;
 	do {
@@ -434,11 +437,11 @@ static void sweep(struct sweep *w, void (*f)(uint32_t, void *), void *arg)
 		}
 		spin_unlock(&lock);
 		for (unsigned i = 0; i < w->nr; i++)
-			f(w->batch[i], arg);
+			f(w->batch[i], w->addr[i], arg);
 	} while (w->nr == ARRAY_SIZE(w->batch));
 }
 
-void object_forget_range(uintptr_t addr, size_t bytes, void (*f)(uint32_t, void *), void *arg)
+void object_forget_range(uintptr_t addr, size_t bytes, object_gone_fn *f, void *arg)
 {
 	if (!bytes || !object_table)
 		return;
@@ -446,7 +449,7 @@ void object_forget_range(uintptr_t addr, size_t bytes, void (*f)(uint32_t, void 
 	sweep(&w, f, arg);
 }
 
-uintptr_t object_forget_stack(uint32_t thread, uintptr_t lo, uintptr_t below, void (*f)(uint32_t, void *), void *arg)
+uintptr_t object_forget_stack(uint32_t thread, uintptr_t lo, uintptr_t below, object_gone_fn *f, void *arg)
 {
 	struct sweep w = { .lo = lo, .hi = below, .thread = thread, .lowest_left = UINTPTR_MAX };
 	if (object_table)

@@ -124,12 +124,15 @@ void object_destroy(uint32_t id);
 /* Is there possibly an object in [addr, addr + bytes)? Lock-free, two loads for a small block, may err towards true. */
 bool object_maybe_in(uintptr_t addr, size_t bytes);
 
-/* Ends every object in [addr, addr + bytes), destroyed ones included; calls f for each live one before it ends. */
-void object_forget_range(uintptr_t addr, size_t bytes, void (*f)(uint32_t id, void *arg), void *arg);
+/* An object that has just ended, and where it was: its record may be another's already. No lock is held. */
+typedef void object_gone_fn(uint32_t id, uintptr_t addr, void *arg);
+
+/* Ends every object in [addr, addr + bytes), destroyed ones included; calls f for each live one. */
+void object_forget_range(uintptr_t addr, size_t bytes, object_gone_fn *f, void *arg);
 
 /* Ends the objects on this thread's stack in [lo, below) (their frames are gone). Returns the lowest address seen of those left
  * on the same pages, else UINTPTR_MAX. */
-uintptr_t object_forget_stack(uint32_t thread, uintptr_t lo, uintptr_t below, void (*f)(uint32_t id, void *arg), void *arg);
+uintptr_t object_forget_stack(uint32_t thread, uintptr_t lo, uintptr_t below, object_gone_fn *f, void *arg);
 
 /* Objects ever seen; refused for want of memory. */
 uint64_t object_count(void);

@@ -159,14 +159,13 @@ struct going {
 	const char *call;
 };
 
-static void one_gone(uint32_t id, void *arg)
+static void one_gone(uint32_t id, uintptr_t addr, void *arg)
 {
 	struct going *g = arg;
-	const struct object *o = object_by_id(id);
 	uint32_t stack;
 	enum object_family family = (enum object_family)(id >> OBJECT_FAMILY_SHIFT);
 	bool lockable = family == FAMILY_MUTEX || family == FAMILY_RWLOCK || family == FAMILY_SPIN;
-	struct thread *holder = lockable && g->site.pc ? holder_of(id, o->addr, &stack) : NULL;
+	struct thread *holder = lockable && g->site.pc ? holder_of(id, addr, &stack) : NULL;
 	if (holder)
 		misuse_found(g->t, &(struct misuse){ .kind = KIND_FREE_HELD, .grade = -1, .call = g->call, .lock = id,
 						     .other = holder->id, .other_stack = stack,

@@ -40,8 +40,9 @@ uint32_t site_caller(struct site site)
 
 /* ---- objects -------------------------------------------------------------------------------------------------- */
 
-static void forget_one(uint32_t id, void *arg)
+static void forget_one(uint32_t id, uintptr_t addr, void *arg)
 {
+	(void)addr;
 	(void)arg;
 	semlock_gone(id);
 	order_forget(id);

@@ -33,8 +33,9 @@ static unsigned rnd(unsigned n)
 
 static uintptr_t place(unsigned i) { return (uintptr_t)&arena[i * 64]; }
 
-static void gone(uint32_t id, void *arg)
+static void gone(uint32_t id, uintptr_t addr, void *arg)
 {
+	(void)addr;
 	unsigned *nr = arg;
 	assert_int_not_equal(id, 0);
 	for (unsigned i = 0; i < PLACES; i++)
@@ -127,9 +128,10 @@ static void *reader(void *arg)
 	return NULL;
 }
 
-static void ignore(uint32_t id, void *arg)
+static void ignore(uint32_t id, uintptr_t addr, void *arg)
 {
 	(void)id;
+	(void)addr;
 	(void)arg;
 }
 
@@ -221,6 +223,36 @@ static void come_and_go(void **state)
 		assert_int_not_equal(object_find(0x500000000000u + (uintptr_t)i * 64, FAMILY_MUTEX), 0);
 }
 
+/* While one thread is told what ended, others make new objects in the same records. */
+enum { GOING = 200 };
+static uint32_t going[GOING];
+static const uintptr_t going_at = 0x600000000000u;
+
+static void churns(uint32_t id, uintptr_t addr, void *arg)
+{
+	uint32_t old, dead;
+	assert_int_equal(id, going[(addr - going_at) / 64]);
+	for (unsigned i = 0; i < 600; i++) {
+		struct object_news n = { .addr = 0x610000000000u + i * 64, .family = FAMILY_MUTEX, .kind = LOCK_MUTEX };
+		assert_int_not_equal(object_add(&n, &old, &dead), 0);
+	}
+	object_forget_range(0x610000000000u, 600 * 64, ignore, NULL);
+	++*(unsigned *)arg;
+}
+
+static void addresses_outlive_records(void **state)
+{
+	(void)state;
+	uint32_t old, dead;
+	unsigned seen = 0;
+	for (unsigned i = 0; i < GOING; i++) {
+		struct object_news n = { .addr = going_at + i * 64, .family = FAMILY_MUTEX, .kind = LOCK_MUTEX };
+		going[i] = object_add(&n, &old, &dead);
+	}
+	object_forget_range(going_at, GOING * 64, churns, &seen);
+	assert_int_equal(seen, GOING);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +261,7 @@ int main(void)
 		cmocka_unit_test(readers_beside_a_writer),
 		cmocka_unit_test(stack_objects_end_with_their_frames),
 		cmocka_unit_test(come_and_go),
+		cmocka_unit_test(addresses_outlive_records),
 	};
 	module_start();
 	object_start();
