@@ -21,6 +21,15 @@ void happens_after_slow(struct thread *t, uintptr_t key)
 	gate_open();
 }
 
+void happens_over_slow(uintptr_t addr, size_t bytes)
+{
+	gate_shut();
+	sync_drop(addr);
+	if (bytes > 1) /* the readers of a read-write lock */
+		sync_drop(addr + 1);
+	gate_open();
+}
+
 void object_written_slow(struct thread *t, uintptr_t addr, size_t bytes, struct site site)
 {
 	uint32_t stack = site_stack(t, site);

@@ -142,6 +142,8 @@ void object_destroy_called(struct thread *t, uintptr_t addr, enum object_family 
 						  .other = waiter->id, .other_wait = &wait,
 						  .message = "it is destroyed while a thread waits on it" },
 			     site);
+	else
+		happens_over(t, addr, family);
 	semlock_gone(id);
 	object_destroy(id);
 	order_forget(id);
@@ -171,6 +173,8 @@ static void one_gone(uint32_t id, uintptr_t addr, void *arg)
 						     .other = holder->id, .other_stack = stack,
 						     .message = "the memory it lies in is given back while it is held" },
 			     g->site);
+	else
+		happens_over(g->t, addr, family);
 	semlock_gone(id);
 	order_forget(id);
 }

@@ -287,6 +287,8 @@ void mem_gone(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack);
 /* Release to, acquire from whatever is at this address (or has this key). Gate shut. cost: 15 to 40 ns and one step for each thread slot. */
 void sync_send(struct thread *t, uintptr_t key);
 void sync_recv(struct thread *t, uintptr_t key);
+/* Nothing is released there any more. */
+void sync_drop(uintptr_t key);
 
 /* In the creator, before the thread exists; in the new thread, before its first access; in the ending one, after its last. Gate shut. */
 void race_thread_created(struct thread *t, uint32_t child);

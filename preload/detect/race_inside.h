@@ -32,7 +32,6 @@ void clock_fork_child(void);
 /* ---- sync.c */
 
 bool sync_start(void);
-void sync_drop(uintptr_t key);
 /* What it says joins into vc; true: something was new. */
 bool sync_take(uintptr_t key, uint32_t *vc);
 /* Everything that thread may have done is ordered before whoever acquires from key. */

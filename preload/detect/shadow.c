@@ -58,7 +58,7 @@ struct granule *shadow_get(uintptr_t addr)
 	return shadow_granule(addr);
 }
 
-static void wipe_within(struct granule *from, struct granule *to)
+static void wipe_within(uintptr_t addr, struct granule *from, struct granule *to)
 {
 	uintptr_t lo = ((uintptr_t)from + PAGE - 1) & ~(PAGE - 1), hi = (uintptr_t)to & ~(PAGE - 1);
 	if (hi > lo && hi - lo >= DROP_FROM) {
@@ -68,10 +68,16 @@ static void wipe_within(struct granule *from, struct granule *to)
 		memset((void *)hi, 0, (uintptr_t)to - hi);
 		return;
 	}
-	for (struct granule *g = from; g < to; g++)
-		if (g->record[0] | g->record[1] | g->record[2])
-			for (unsigned i = 0; i < GRANULE_RECORDS; i++)
-				atomic_store_explicit(&g->record[i], 0, memory_order_relaxed);
+	for (struct granule *g = from; g < to; g++, addr += 8) {
+		if (!(g->record[0] | g->record[1] | g->record[2]))
+			continue;
+		for (unsigned i = 0; i < GRANULE_RECORDS; i++) {
+			uint64_t r = atomic_load_explicit(&g->record[i], memory_order_relaxed);
+			if (r && !(r & RECORD_SLOT)) /* what was released there goes with it */
+				sync_drop(addr);
+			atomic_store_explicit(&g->record[i], 0, memory_order_relaxed);
+		}
+	}
 }
 
 #define COVERED   (PAGE / sizeof(struct granule) * 8) /* bytes of the program that a page of shadow is for */
@@ -138,7 +144,7 @@ void shadow_wipe(uintptr_t addr, size_t bytes)
 		uintptr_t stop = shadow_region_end(addr) < end ? shadow_region_end(addr) : end;
 		struct granule *g = shadow_granule(addr);
 		if (g)
-			wipe_within(g, g + ((stop - addr) >> 3));
+			wipe_within(addr, g, g + ((stop - addr) >> 3));
 		addr = stop;
 	}
 }

@@ -131,7 +131,7 @@ static struct sync *add(struct shard *s, uintptr_t key, uint32_t hash)
 {
 	if (s->used >= SHARD_MAX && !pour_out(s))
 		return NULL;
-	if ((!s->place || s->used >= (s->mask + 1) / 4 * 3) && !grow(s))
+	if ((!s->place || s->used >= (s->mask + 1) / 4 * 3) && !grow(s) && !(s->place && pour_out(s)))
 		return NULL;
 	uint32_t i = hash & s->mask;
 	while (s->place[i].key)

@@ -78,6 +78,15 @@ HOT void happens_after(struct thread *t, uintptr_t key)
 		happens_after_slow(t, key);
 }
 
+/* What was released to a lock is not asked for any more: it is gone, and whoever held it knew it all. Not for objects that threads
+ * may be about to leave (barriers, conditions): they would find nothing there. */
+COLD void happens_over_slow(uintptr_t addr, size_t bytes);
+HOT void happens_over(const struct thread *t, uintptr_t addr, enum object_family family)
+{
+	if (unlikely(t->race != NULL) && (family == FAMILY_MUTEX || family == FAMILY_RWLOCK || family == FAMILY_SPIN || family == FAMILY_SEM))
+		happens_over_slow(addr, family == FAMILY_RWLOCK ? 2 : 1);
+}
+
 /* A signal sent comes before its handler. Keys with bit 62 are nobody's addresses; hooks/io.c has the others. */
 #define KEY_SIGNAL(nr) (1ul << 62 | 1ul << 61 | (uintptr_t)(unsigned)(nr) << 2)
 
