@@ -27,6 +27,9 @@ PRELOAD_SRC := $(wildcard preload/*.c preload/*/*.c)
 PRELOAD_OBJ := $(PRELOAD_SRC:%.c=$(BUILD)/obj/%.o)
 PRELOAD_FLAGS := $(COMMON) -Ipreload -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-stack-protector -fno-plt \
 	-fcf-protection=none -fasynchronous-unwind-tables -fno-tree-slp-vectorize
+# General registers alone: watch/ runs between two instructions of the program, whose vector registers hold what they held;
+# and a program that calls us on a misaligned stack gets as far as libc would (movaps on the stack would end it).
+REGISTERS := -mgeneral-regs-only
 PRELOAD_LINK := -shared -static-libgcc -Wl,-z,initfirst -Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete -Wl,--version-script=preload/libsnarl.map \
 	-Wl,-soname,libsnarl.so -Wl,--build-id -Wl,-z,defs
 
@@ -55,14 +58,14 @@ all: $(BUILD)/libsnarl.so $(BUILD)/snarl $(DEMOS)
 $(BUILD)/libsnarl.so: $(PRELOAD_OBJ) preload/libsnarl.map
 	$(CC) $(CFLAGS) $(PRELOAD_LINK) -o $@ $(PRELOAD_OBJ)
 
-# Runs between two instructions of the program, whose vector registers hold what they held.
-$(BUILD)/obj/preload/watch/%.o: PRELOAD_FLAGS += -mgeneral-regs-only
-# But for these, which the program calls as functions; some take floating-point arguments.
-$(BUILD)/obj/preload/watch/redirect_%.o: PRELOAD_FLAGS := $(PRELOAD_FLAGS)
+# Code that reckons with floating-point numbers or compares several words at once, or is called with such.
+FLOATS := $(patsubst %.c,%,$(wildcard preload/detect/order*.c preload/detect/chain*.c preload/watch/redirect_print.c)) \
+	preload/detect/topo_list preload/detect/cycle_found
+$(FLOATS:%=$(BUILD)/obj/%.o): REGISTERS := -fno-tree-vectorize
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(PRELOAD_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(PRELOAD_FLAGS) $(CFLAGS) $(REGISTERS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/unit-obj/%.o: %.c Makefile
 	@mkdir -p $(@D)

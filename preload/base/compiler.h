@@ -13,6 +13,8 @@
 #define COLD __attribute__((cold, noinline))
 /* The hot half: no lock, no call; its budget stands in the comment above it. */
 #define HOT static inline __attribute__((always_inline))
+/* Calls functions of libc that need an aligned stack (movaps), where the program perhaps called one that does not. */
+#define ALIGNS __attribute__((force_align_arg_pointer, noinline))
 #define EXPORT __attribute__((visibility("default")))
 #define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 

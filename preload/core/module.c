@@ -239,7 +239,7 @@ static void publish(void)
 	atomic_fetch_add_explicit(&turn, 1, memory_order_seq_cst);
 }
 
-bool module_refresh(void)
+ALIGNS bool module_refresh(void)
 {
 	struct pass pass = { false, false, false };
 	bool gone = false;

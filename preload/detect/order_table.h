@@ -54,6 +54,7 @@ HOT struct order_bucket *order_bucket_of(const struct order_table *t, uint32_t n
 	return order_bucket_at(t, b);
 }
 
+#ifdef __SSE2__ /* not where a file must do with the general registers (Makefile): those do not look here themselves */
 /* Which of seven numbers equal x, as bits; what stands behind them is loaded, too, and masked out. (Not atomic: a reader
  * without lock takes a match for a hint and looks at the object.) */
 HOT unsigned order_match(const uint32_t *seven, uint32_t x)
@@ -83,6 +84,7 @@ HOT uint32_t order_table_find(const struct order_table *t, uint32_t hash, bool (
 	}
 	return 0;
 }
+#endif
 
 /* False when out of memory: nothing was added. */
 bool order_table_add(struct order_table *t, uint32_t hash, uint32_t id);

@@ -21,7 +21,7 @@ REAL_OF(dlopen);
  * Not rows of hook_resolve_all: most programs have no C++ library, and asking for what is not there leaves an error for dlerror.
  * A library of a plugin (RTLD_LOCAL) lies outside the scope in which we look for what we stand before.
  */
-static void *find(const char *name)
+static ALIGNS void *find(const char *name)
 {
 	static const char *const runtimes[] = { "libstdc++.so.6", "libc++abi.so.1" };
 	gate_shut();

@@ -14,7 +14,7 @@ extern struct hook_row __start_snarl_hooks[], __stop_snarl_hooks[];
 
 _Atomic bool hook_on;
 
-void *hook_resolve_slow(const struct hook_row *row)
+ALIGNS void *hook_resolve_slow(const struct hook_row *row)
 {
 	/* dlsym may come back to us (an allocator's hook); whoever comes then finds the pointer empty and asks again. */
 	gate_shut();
@@ -73,7 +73,7 @@ struct thread *hook_thread_slow(void)
 	return t;
 }
 
-static void own_stack(uintptr_t *lo, uintptr_t *hi)
+static ALIGNS void own_stack(uintptr_t *lo, uintptr_t *hi)
 {
 	*lo = *hi = 0;
 	pthread_attr_t attr;

@@ -52,7 +52,6 @@ static struct {
 	void *(*ErrOccurred)(void);
 	void (*ErrClear)(void);
 	long (*AsLong)(void *);
-	double (*AsDouble)(void *);
 	ssize_t (*TupleSize)(void *);
 	void *(*TupleItem)(void *, ssize_t i);
 	int (*DictNext)(void *dict, ssize_t *at, void **key, void **value);
@@ -82,7 +81,6 @@ static struct symbol {
 	{ "PyErr_Occurred", (void **)(void *)&py.ErrOccurred },
 	{ "PyErr_Clear", (void **)(void *)&py.ErrClear },
 	{ "PyLong_AsLong", (void **)(void *)&py.AsLong },
-	{ "PyFloat_AsDouble", (void **)(void *)&py.AsDouble },
 	{ "PyTuple_Size", (void **)(void *)&py.TupleSize },
 	{ "PyTuple_GetItem", (void **)(void *)&py.TupleItem },
 	{ "PyDict_Next", (void **)(void *)&py.DictNext },
@@ -117,7 +115,7 @@ static uintptr_t symbol_bytes(void *at)
 }
 
 /* Asks by name only at the start, when nobody has asked anything yet: later, what dlerror tells is the program's. */
-void hook_python_find(bool start)
+ALIGNS void hook_python_find(bool start)
 {
 	if (state != ABSENT || !(start || python_library()))
 		return;
@@ -238,10 +236,12 @@ static unsigned how_of(void *args, void *kw)
 	}
 	if (!timeout)
 		return ORDER_BLOCK;
-	double t = type_of(timeout) == py.LongType ? (double)as_long(timeout)
-		   : type_of(timeout) == py.FloatType ? py.AsDouble(timeout)
-						       : 0;
-	return t == 0 ? ORDER_TRY : t < 0 ? ORDER_BLOCK : ORDER_TIMED;
+	int64_t t = 0;
+	if (type_of(timeout) == py.LongType)
+		t = as_long(timeout);
+	else if (type_of(timeout) == py.FloatType) /* its double follows the object's head; as an integer it has the same sign, but for -0.0 */
+		memcpy(&t, (char *)timeout + 16, sizeof t);
+	return t == 0 || t == INT64_MIN ? ORDER_TRY : t < 0 ? ORDER_BLOCK : ORDER_TIMED;
 }
 
 enum { LOCK_ACQUIRE, LOCK_ENTER, LOCK_ACQUIRE_OLD, RLOCK_ACQUIRE, RLOCK_ENTER, RLOCK_RESTORE, SENTINEL, NR_ROWS };

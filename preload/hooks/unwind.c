@@ -22,7 +22,7 @@ static personality_fn *_Atomic real_personality;
 static void *_Atomic real_resume;
 
 /* In the target's scope, else in the copy that libc opens for itself (pthread_cancel, pthread_exit). */
-static void *find(const char *name, bool open)
+static ALIGNS void *find(const char *name, bool open)
 {
 	void *p = dlsym(RTLD_DEFAULT, name);
 	if (!p && open && !dlsym(RTLD_DEFAULT, "_Unwind_RaiseException")) {
