@@ -101,7 +101,7 @@ $(BUILD)/tests/%: tests/%.cc Makefile
 	$(CXX) -std=c++17 -Wall -Wextra $(WERROR) -Itests/lib -O1 -g -pthread -MMD -MP -o $@ $<
 
 # OpenMP where the compiler has it.
-$(BUILD)/tests/races/openmp: OPENMP = $(shell echo 'int main(void){return 0;}' | $(CC) -fopenmp -x c -o /dev/null - 2>/dev/null && echo -fopenmp)
+$(BUILD)/tests/races/openmp $(BUILD)/tests/races/openmp_tasks: OPENMP = $(shell echo 'int main(void){return 0;}' | $(CC) -fopenmp -x c -o /dev/null - 2>/dev/null && echo -fopenmp)
 
 test-build: all $(UNIT_TESTS) $(TEST_PROGS)
 

@@ -1,6 +1,7 @@
 /* race_found.c - A race as a finding: who, where, under which locks, and what lies there. */
 #include "detect/race_found.h"
 
+#include "core/depot.h"
 #include "core/heap.h"
 #include "core/module.h"
 #include "core/object.h"
@@ -8,6 +9,8 @@
 #include "detect/emit.h"
 #include "detect/emit_fields.h"
 #include "detect/race_set.h"
+
+#include <string.h>
 
 #define TOLD      8192u
 #define MAX_HOLDS 32u
@@ -30,6 +33,20 @@ static bool told_before(const struct race_report *r)
 			return true;
 	}
 	return false; /* full hereabouts: the fingerprint decides */
+}
+
+/* Made by a runtime whose inner order is its own business: hooks/openmp.h says what it means. */
+static bool opaque(uint32_t stack)
+{
+	/* A package may bring its own, as libgomp-1234.so.1. */
+	static const char *const names[] = { "libgomp.", "libgomp-", "libomp.", "libomp-", "libiomp5.", "libiomp5-" };
+	const struct depot_stack *s = depot_get(stack);
+	const struct module *m = s && s->nr ? module_by_id(s->frame[0].module) : NULL;
+	const char *slash = m && m->path ? strrchr(m->path, '/') : NULL;
+	for (unsigned i = 0; slash && i < ARRAY_SIZE(names); i++)
+		if (strncmp(slash + 1, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
 }
 
 static bool look(struct thread *u, void *arg)
@@ -84,7 +101,7 @@ void race_found(struct thread *t, const struct race_report *r)
 		{ r->before.addr, r->before.bytes, r->before.write },
 	};
 	(void)t;
-	if (told_before(r))
+	if (told_before(r) || opaque(r->now.stack) || opaque(r->before.stack))
 		return;
 	struct finding_place place = place_of(r->now.addr > r->before.addr ? r->now.addr : r->before.addr);
 	struct finding_thread parts[2] = {

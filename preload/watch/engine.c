@@ -54,9 +54,10 @@ static const char *base_name(const char *path)
 /* Their accesses are libc's business, or the instruments of somebody else, or ours. */
 static bool never(const struct module *m)
 {
-	static const char *const names[] = { "libc.so", "libc-",    "ld-linux", "ld-2",       "libpthread",
-					     "libdl.",  "librt.",   "[vdso]",   "linux-vdso", "libtsan",
-					     "libasan", "libubsan", "vgpreload" };
+	static const char *const names[] = { "libc.so", "libc-",    "ld-linux",  "ld-2",       "libpthread",
+					     "libdl.",  "librt.",   "[vdso]",    "linux-vdso", "libtsan",
+					     "libasan", "libubsan", "vgpreload", "libgomp.",   "libgomp-",
+					     "libomp.", "libomp-",  "libiomp5.", "libiomp5-" };
 	const char *base = base_name(m->path);
 	if (m->self || atomic_load(&m->gone) || !m->eh_frame_hdr || (m->id > how.nr_modules && m->id <= last_of_ours))
 		return true;

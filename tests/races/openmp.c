@@ -1,5 +1,4 @@
 /* TSAN: none: it does not look into libgomp */
-/* SNARL: at times cries in loop, loops_in_one_region, critical_and_atomic, barrier, single, ordered, tasks, task_dependences, locks, sections: nor does it */
 /* OpenMP: regions, loops, reductions, critical and atomic, single, ordered, tasks, locks; all waiting is inside
  * libgomp. */
 #ifndef _OPENMP
