@@ -14,8 +14,11 @@ void happens_after_slow(struct thread *t, uintptr_t key)
 	gate_shut();
 	/* To lock it is to use its memory: an initialisation or the end of that memory, in no order with it, is a race. */
 	uint32_t n = atomic_load_explicit(&t->nr_held, memory_order_relaxed);
-	if (n && t->held[n - 1].addr == key && t->held[n - 1].family != FAMILY_FILE)
+	if (n && t->held[n - 1].addr == key && t->held[n - 1].family != FAMILY_FILE) {
+		if (n == 1)
+			t->race->set = 0; /* it did not hold it yet: no set of locks for each one that is locked once */
 		access_seen(t, key, 1, false, t->held[n - 1].stack);
+	}
 	sync_recv(t, key);
 	race_set_changed(t->race);
 	gate_open();
