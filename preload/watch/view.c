@@ -75,11 +75,14 @@ bool view_of(const struct module *m, struct view *o)
 		if (ph[i].p_type == PT_GNU_RELRO)
 			fixed[nr_fixed++ % 1] = (struct code_span){ lo, lo + ph[i].p_memsz };
 	}
-	/* Words for lazy binding: three of the loader's own and one for each entry. source: psABI 5.2 */
-	if (d.pltgot && d.plt_bytes && (!nr_fixed || d.pltgot >= fixed[0].hi))
-		fixed[nr_fixed ? 1 : 0] =
-		    (struct code_span){ d.pltgot, d.pltgot + 8 * (3 + d.plt_bytes / sizeof(Elf64_Rela)) },
-				     nr_fixed = nr_fixed ? 2 : 1;
+	/* Words for lazy binding: three of the loader's own, which RELRO may cover, and one for each entry. source: psABI 5.2 */
+	if (nr_fixed > 1)
+		nr_fixed = 1;
+	uintptr_t lazy = d.pltgot, lazy_end = d.pltgot + 8 * (3 + d.plt_bytes / sizeof(Elf64_Rela));
+	if (nr_fixed && lazy >= fixed[0].lo && lazy < fixed[0].hi)
+		lazy = fixed[0].hi;
+	if (d.pltgot && d.plt_bytes && lazy < lazy_end && (!nr_fixed || lazy >= fixed[0].hi))
+		fixed[nr_fixed++] = (struct code_span){ lazy, lazy_end };
 	for (unsigned i = 0; i < nr; i++) {
 		uintptr_t lo = m->bias + ph[i].p_vaddr, hi = lo + ph[i].p_memsz;
 		if (ph[i].p_type != PT_LOAD || !(ph[i].p_flags & PF_R) || lo >= hi)
