@@ -48,7 +48,7 @@ TOOLS_LIBS = $(shell $(PKG_CONFIG) --libs $(TOOLS_PKGS)) -l:libiberty.a
 
 DEMOS := $(patsubst demos/%.c,$(BUILD)/demos/%,$(wildcard demos/*.c))
 # Small programs the tests run under snarl; tests/*/NAME.c and NAME.cc become build/tests/DIR/NAME.
-PROG_DIRS := hooks patterns patch bench programs races
+PROG_DIRS := hooks patterns patch missing bench programs races
 TEST_PROGS := $(foreach d,$(PROG_DIRS),$(patsubst tests/$(d)/%.c,$(BUILD)/tests/$(d)/%,$(wildcard tests/$(d)/*.c)) \
 	$(patsubst tests/$(d)/%.cc,$(BUILD)/tests/$(d)/%,$(wildcard tests/$(d)/*.cc)))
 

@@ -28,6 +28,13 @@ static void loaded(void)
 	tls.inside_sp = sp;
 }
 
+static void gs_wanted(void)
+{
+	gate_shut();
+	engine_gs_wanted();
+	gate_open();
+}
+
 void races_prepare(const struct options *o)
 {
 	race_wanted = o->races != RACES_OFF;
@@ -47,10 +54,13 @@ void races_begin(const struct options *o, uint32_t nr_modules, void (*say)(const
 	const char *why = engine_start(&how);
 	if (!why)
 		process_events.signal_action = signals_action; /* the handlers are ours from now on, whatever comes */
+	if (!why)
+		process_events.gs_wanted = gs_wanted;
 	if (!why && !race_start(&engine_for_rule, race_found))
 		why = "no memory for its shadow";
 	if (why) {
 		say("data races are not looked for: ", why, "; deadlocks and misuse are");
+		emit_no_races(why);
 		return;
 	}
 	race_thread_started(tls.thread);
@@ -59,7 +69,12 @@ void races_begin(const struct options *o, uint32_t nr_modules, void (*say)(const
 }
 
 void races_modules_changed(void) { engine_modules_changed(); }
-void races_ending(void) { emit_watched(engine_counts().accesses, engine_counts().watched); }
+void races_ending(void)
+{
+	if (race_stopped)
+		engine_stop(race_stopped); /* said at the latest now */
+	emit_watched(engine_counts().accesses, engine_counts().watched);
+}
 
 void races_fork_child(struct thread *self)
 {

@@ -372,6 +372,27 @@ void emit_note(const char *note)
 	spin_unlock(&lock);
 }
 
+static const char *_Atomic no_races;
+
+void emit_no_races(const char *why) { atomic_store(&no_races, why); }
+
+static void put_no_races(void)
+{
+	char words[256];
+	struct fmt t = fmt_on(words, sizeof words - 1), f;
+	const char *never = atomic_load(&no_races), *why = never ? never : race_stopped;
+	if (!why)
+		return;
+	fmt_str(&t, never ? "data races were not looked for: " : "data races were looked for no longer, from some point on: ");
+	fmt_str(&t, why);
+	fmt_end(&t);
+	do {
+		f = emit_line_start();
+		field_s(&f, "{\"type\":\"stats\",\"degraded\":", words);
+		fmt_c(&f, '}');
+	} while (!emit_line_end(&f));
+}
+
 static _Atomic uint64_t sites_all, sites_watched;
 
 void emit_watched(uint64_t sites, uint64_t watched)
@@ -397,8 +418,7 @@ void emit_end(const char *reason)
 	put_count("cycle searches given up at their budget", s.cut);
 	put_count("accesses whose stack or locks could not be kept (memory)", race_contexts_lost());
 	put_count("synchronisation objects let go, so that races may have been missed (more than 2 million)", sync_count());
-	if (race_stopped)
-		put_count(race_stopped, 1);
+	put_no_races();
 	put_count("objects not registered (memory)", object_dropped());
 	put_count("requests for memory refused (memory_limit)", arena_refused());
 	put_count("journal lines lost (disk full or limit)", journal_lost());

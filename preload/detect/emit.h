@@ -76,6 +76,8 @@ void emit_edge(const struct order_dep *d);
 void emit_end(const char *reason);
 /* Places in the program that access memory, as far as they were asked to be watched, and those that are. For the end record. */
 void emit_watched(uint64_t sites, uint64_t watched);
+/* Races were wanted, and why they are not looked for; for the end record. */
+void emit_no_races(const char *why);
 
 /* New findings so far, at or above this grade. */
 uint64_t emit_findings(enum grade least);

@@ -1,12 +1,13 @@
 /*
  * confine.c - A program that shuts itself in by seccomp. What is not on its list may kill it, and the list knows
  * nothing of us: from then on we make no system calls (base/sys.h). A filter that came with the process, from whoever
- * started it, is not noticed.
+ * started it, is not noticed. And a program that sets %gs: it is ours where accesses are watched.
  */
 #include "base/sys.h"
 #include "hooks/interpose.h"
 #include "hooks/process.h"
 
+#include <asm/prctl.h>
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -61,6 +62,20 @@ INTERPOSE(int, prctl, (int option, ...))
 	return r;
 }
 
+static void setting_gs(int what)
+{
+	if (what == ARCH_SET_GS && hook_thread() && process_events.gs_wanted)
+		process_events.gs_wanted();
+}
+
+int arch_prctl(int what, unsigned long addr); /* no header declares it */
+
+INTERPOSE(int, arch_prctl, (int what, unsigned long addr))
+{
+	setting_gs(what);
+	return REAL(arch_prctl)(what, addr);
+}
+
 INTERPOSE_ROW(syscall, syscall, NULL)
 
 __attribute__((used)) static COLD long confining_slow(long nr, long a, long b, long c, long d, long e, long f)
@@ -68,6 +83,8 @@ __attribute__((used)) static COLD long confining_slow(long nr, long a, long b, l
 	bool filter = nr == SYS_seccomp && (a == SECCOMP_SET_MODE_STRICT || (a == SECCOMP_SET_MODE_FILTER && c));
 	bool mode = nr == SYS_prctl && a == PR_SET_SECCOMP && (b == SECCOMP_MODE_STRICT || c);
 	bool ours = (filter || mode) && before();
+	if (nr == SYS_arch_prctl)
+		setting_gs((int)a);
 	long r = REAL(syscall)(nr, a, b, c, d, e, f);
 	after(ours, r >= 0); /* a listener's descriptor; a thread that could not follow is no success, but no harm either */
 	return r;
@@ -80,11 +97,13 @@ EXPORT __attribute__((naked)) long syscall(long nr __attribute__((unused)), ...)
 		"je 1f\n\t"
 		"cmp %1, %%rdi\n\t"
 		"je 1f\n\t"
+		"cmp %2, %%rdi\n\t"
+		"je 1f\n\t"
 		"mov real_syscall(%%rip), %%rax\n\t"
 		"test %%rax, %%rax\n\t"
 		"jz 1f\n\t"
 		"jmp *%%rax\n"
 		"1:\tjmp confining_slow"
 		:
-		: "i"(SYS_seccomp), "i"(SYS_prctl));
+		: "i"(SYS_seccomp), "i"(SYS_prctl), "i"(SYS_arch_prctl));
 }

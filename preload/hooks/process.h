@@ -17,6 +17,8 @@ struct process_events {
 	void (*first_thread)(void);
 	/* Modules may have changed: after dlclose. */
 	void (*modules_changed)(void);
+	/* The program sets %gs for itself. */
+	void (*gs_wanted)(void);
 	/* sigaction(2), where handlers are called through the runtime's own. False: libc's to do. result: 0 or a negative errno. */
 	bool (*signal_action)(int nr, const struct sigaction *act, struct sigaction *old, int *result);
 };

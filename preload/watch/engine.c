@@ -13,8 +13,10 @@
 #include "watch/decode.h"
 #include "watch/miss.h"
 #include "watch/patch.h"
+#include "watch/probe.h"
 #include "watch/redirect.h"
 #include "watch/signals.h"
+#include "watch/undo.h"
 #include "watch/view.h"
 
 #include <stdatomic.h>
@@ -30,6 +32,7 @@ static _Atomic bool on;
 static struct spin lock = SPIN_INIT(RANK_WATCH);
 static struct watch_thread *free_threads, *_Atomic live_threads;
 static struct engine_counts counts;
+static const struct module *gs_user;
 
 bool engine_on(void)
 {
@@ -209,8 +212,12 @@ static void patch_module(const struct module *m)
 	}
 	const char *trouble = plan_module(&v->v, &abi, decoder, &plan) != 0 ? "no memory" : NULL;
 	struct plan_counts c = trouble ? (struct plan_counts){ 0 } : plan.counts;
-	if (!trouble && plan.nr_windows)
+	if (!trouble && plan.uses_gs) {
+		gs_user = m; /* what its code keeps there is not ours to change, whosever code runs */
+		plan_free(&plan);
+	} else if (!trouble && plan.nr_windows) {
 		trouble = put_in_place(m, v, &plan);
+	}
 	if (trouble) {
 		how.say("accesses of ", base_name(m->path), " are not watched: ");
 		how.say("  ", trouble, "");
@@ -237,7 +244,7 @@ static void patch_new(void)
 {
 	for (uint32_t id = 1; id <= module_count(); id++) {
 		const struct module *m = module_by_id(id);
-		if (selected(m) && !have(m))
+		if (!gs_user && selected(m) && !have(m))
 			patch_module(m);
 	}
 	/* One that has just been mapped has no entries to redirect yet; we come by again after dlopen. */
@@ -296,7 +303,8 @@ static void thread_ended(struct thread *t)
 		return;
 	race_tls.write_tag = ~0ull;
 	watch_tls.self = NULL;
-	plane_use_null();
+	if (engine_on())
+		plane_use_null(); /* else it may be the program's by now */
 	spin_lock(&lock);
 	struct watch_thread *first = atomic_load(&live_threads);
 	if (first == w) {
@@ -349,52 +357,15 @@ static int32_t fs_offset(const void *p)
 	return (int32_t)((uintptr_t)p - fs);
 }
 
-static bool position_independent(void)
-{
-	for (uint32_t id = 1; id <= module_count(); id++)
-		if (module_by_id(id)->bias == 0 && !atomic_load(&module_by_id(id)->gone))
-			return false;
-	return true;
-}
-
-/* A debugger cannot put back registers whose %gs base lies in the kernel's half, as distances do (ptrace: EIO). The
- * arithmetic form's base is an ordinary address. */
-static bool traced(void)
-{
-	char status[2048];
-	const char *at =
-	    sys_read_file("/proc/self/status", status, sizeof status) > 0 ? strstr(status, "TracerPid:") : NULL;
-	return at && at[10 + strspn(at + 10, " \t")] != '0';
-}
-
-/* Is %gs free? Wine, qemu-user and some runtimes keep something there. */
-static bool gs_free(void)
-{
-	uint64_t gs;
-	unsigned long hwcap2 = 0;
-	char auxv[1024];
-	long n = sys_read_file("/proc/self/auxv", auxv, sizeof auxv);
-	for (long i = 0; i + 16 <= n; i += 16) {
-		uint64_t kv[2];
-		memcpy(kv, auxv + i, sizeof kv);
-		if (kv[0] == 26) /* AT_HWCAP2 */
-			hwcap2 = kv[1];
-	}
-	if (!(hwcap2 & 2)) /* HWCAP2_FSGSBASE: the kernel lets us write it */
-		return false;
-	__asm__ volatile("rdgsbase %0" : "=r"(gs));
-	return gs == 0;
-}
-
 static const char *prepare(void)
 {
 	const char *trouble;
-	if (!gs_free())
-		return "%gs is in use, or may not be set by programs here";
+	if ((trouble = probe_missing()))
+		return trouble;
 	if (!miss_start())
-		return "the processor has no xsave";
+		return "the processor has no xsave, or cpuid is refused";
 	if ((trouble = decoder_open(&decoder)) || (trouble = patch_start()) ||
-	    (trouble = plane_start(!position_independent() || traced())))
+	    (trouble = plane_start(probe_low())))
 		return trouble;
 	module_refresh();
 	last_of_ours = module_count();
@@ -420,17 +391,53 @@ bool engine_wanted(const struct engine_how *h)
 	return false;
 }
 
+void engine_stop(const char *why)
+{
+	if (!atomic_exchange(&on, false))
+		return;
+	race_stop(why);
+	for (uint32_t i = 0; i < patched_count(); i++) {
+		struct patched *c = patched_by_index(i);
+		if (c)
+			undo_patches(c);
+	}
+	how.say("data races are looked for no longer: ", race_stopped, "; deadlocks and misuse are");
+}
+
+static void in_vain(void)
+{
+	if (!race_stopped)
+		engine_gs_wanted();
+	else
+		engine_stop(race_stopped);
+}
+
+void engine_gs_wanted(void) { engine_stop("the program uses %gs itself from here on"); }
+
+static void stop_for_gs_user(void)
+{
+	static char text[128];
+	if (!gs_user || !engine_on())
+		return;
+	struct fmt f = fmt_on(text, sizeof text - 1);
+	fmt_str(&f, base_name(gs_user->path));
+	fmt_str(&f, " uses %gs itself");
+	engine_stop(fmt_end(&f));
+}
+
 const char *engine_start(const struct engine_how *h)
 {
 	how = *h;
 	const char *trouble = prepare();
 	if (trouble)
 		return trouble;
+	watch_in_vain = in_vain;
 	uint64_t had = signals_block();
 	patch_new();
 	atomic_store(&on, true);
 	signals_start();
 	signals_unblock(had);
+	stop_for_gs_user();
 	return NULL;
 }
 
@@ -444,6 +451,7 @@ void engine_modules_changed(void)
 			patched_drop(c);
 	}
 	patch_new();
+	stop_for_gs_user();
 }
 
 void engine_fork_child(void)

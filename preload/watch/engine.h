@@ -23,6 +23,11 @@ bool engine_wanted(const struct engine_how *how);
  */
 const char *engine_start(const struct engine_how *how);
 bool engine_on(void);
+/* From now on no accesses are watched, and that is said: why. The program's code is its own again, as far as that can be. Once; the
+ * gate is shut. */
+void engine_stop(const char *why);
+/* %gs is what the program needs for itself from now on. The gate is shut. */
+void engine_gs_wanted(void);
 
 /* What it does for the rule: planes of threads that begin and end, tags that are to be forgotten. */
 extern const struct race_engine engine_for_rule;

@@ -6,16 +6,26 @@
  */
 #include "watch/miss.h"
 
+#include "base/sys.h"
 #include "detect/race.h"
 #include "detect/verbs.h"
 #include "watch/rep.h"
 #include "watch/site.h"
 
+#include <asm/prctl.h>
 #include <cpuid.h>
 #include <stddef.h>
 
 __thread struct watch_tls watch_tls;
 struct thread *(*watch_thread_of_caller)(void);
+void (*watch_in_vain)(void);
+
+static inline uint64_t watch_gs(void)
+{
+	uint64_t gs;
+	__asm__ volatile("rdgsbase %0" : "=r"(gs));
+	return gs;
+}
 
 uint32_t watch_xsave_bytes __attribute__((visibility("hidden")));
 uint64_t watch_xsave_mask __attribute__((visibility("hidden")));
@@ -25,6 +35,8 @@ uint64_t watch_xsave_mask __attribute__((visibility("hidden")));
 bool miss_start(void)
 {
 	unsigned a, b, c, d;
+	if (sys2(SYS_arch_prctl, ARCH_GET_CPUID, 0) == 0)
+		return false; /* it would fault */
 	__cpuid(1, a, b, c, d);
 	if (!(c >> 27 & 1)) /* OSXSAVE */
 		return false;
@@ -111,6 +123,8 @@ __attribute__((used, visibility("hidden"))) void watch_slow(struct watch_frame *
 	if (!t || !w || !t->race)
 		return;
 	gate_shut();
+	if (unlikely(race_stopped || watch_gs() != w->plane->gs))
+		watch_in_vain();
 	uint32_t stack = stack_of(w, f, site->pc);
 	bool write = site->flags & SITE_WRITE;
 	switch (entry) {

@@ -53,5 +53,7 @@ bool miss_start(void);
 
 /* The calling thread as the hooks know it (attaches it if need be), NULL: not to be watched. Set by the runtime. */
 extern struct thread *(*watch_thread_of_caller)(void);
+/* The rule looks no more, or the program has set %gs: checks are for nothing. Set by the engine. */
+extern void (*watch_in_vain)(void);
 
 #endif

@@ -109,7 +109,7 @@ uintptr_t patched_trap(uintptr_t ip)
 {
 	const struct patched *c = by_text(ip);
 	const struct plan_window *w = c ? plan_window_at(&c->plan, ip) : NULL;
-	return w && w->how == PLAN_INT3 && c->plan.base + w->at == ip ? c->arena + w->to : 0;
+	return w && (w->how == PLAN_INT3 || atomic_load(&c->undone)) && c->plan.base + w->at == ip ? c->arena + w->to : 0;
 }
 
 bool patched_untrap(uintptr_t ip)

@@ -15,6 +15,7 @@ struct patched {
 	uintptr_t text_lo, text_hi;
 	struct plan plan;
 	_Atomic bool gone;
+	_Atomic bool undone; /* undo.h: every window may be a trap */
 };
 
 /* Takes the plan over. NULL: too many, or no memory. */
