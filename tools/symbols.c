@@ -138,6 +138,42 @@ enum symbols_state symbols_state(const struct symbols_file *f)
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */
 
+/* "main::{lambda(int)#1}::operator()" and clang's "main::$_0::operator()" become "main::{lambda#1}". */
+static void plain_lambdas(char *name)
+{
+	char *to = name;
+	for (const char *p = name; *p;) {
+		static const char call[] = "::operator()";
+		const char *end = p;
+		unsigned number = 0;
+		int length = 0;
+		if (strncmp(p, "{lambda(", 8) == 0) {
+			end += 8;
+			for (int deep = 1; *end && deep; end++)
+				deep += *end == '(' ? 1 : *end == ')' ? -1 : 0;
+			if (sscanf(end, "#%u}%n", &number, &length) != 1)
+				length = 0;
+		} else if (strncmp(p, "$_", 2) == 0) {
+			if (sscanf(p, "$_%u%n", &number, &length) != 1 || strncmp(p + length, call, sizeof call - 1) != 0)
+				length = 0;
+			number++;
+		}
+		if (length == 0) {
+			*to++ = *p++;
+			continue;
+		}
+		p = end + length;
+		if (strncmp(p, call, sizeof call - 1) == 0)
+			p += sizeof call - 1;
+		/* What was there is at least as long. */
+		char text[32];
+		int n = snprintf(text, sizeof text, "{lambda#%u}", number);
+		memcpy(to, text, (size_t)n);
+		to += n;
+	}
+	*to = '\0';
+}
+
 const char *symbols_demangle(struct symbols *s, const char *name)
 {
 	char *clean = NULL;
@@ -150,8 +186,9 @@ const char *symbols_demangle(struct symbols *s, const char *name)
 		clean = cplus_demangle(name, DMGL_AUTO | DMGL_RET_DROP);
 	if (!clean)
 		return name;
-	const char *kept = mem_copy(&s->mem, clean, strlen(clean));
+	char *kept = mem_copy(&s->mem, clean, strlen(clean));
 	free(clean);
+	plain_lambdas(kept);
 	return kept;
 }
 

@@ -21,7 +21,7 @@ static bool fixed_address(Dwarf_Die *die, Dwarf_Addr *at)
 		return true;
 	}
 	Dwarf_Attribute found;
-	if (ops[0].atom != DW_OP_addrx || dwarf_getlocation_attr(&attr, ops, &found) != 0)
+	if ((ops[0].atom != DW_OP_addrx && ops[0].atom != DW_OP_GNU_addr_index) || dwarf_getlocation_attr(&attr, ops, &found) != 0)
 		return false;
 	return dwarf_formaddr(&found, at) == 0;
 }
@@ -94,6 +94,36 @@ static bool member_at(Dwarf_Die *type, uint64_t past, Dwarf_Die *member, uint64_
 	return false;
 }
 
+/* "[5][0]" for element 20 of an array [16][4]. */
+static const char *indices(struct symbols *s, Dwarf_Die *array, const char *name, uint64_t element)
+{
+	uint64_t bound[MAX_DEPTH];
+	unsigned nr = 0;
+	Dwarf_Die child;
+	if (dwarf_child(array, &child) == 0)
+		do {
+			Dwarf_Attribute attr;
+			Dwarf_Word n;
+			if (dwarf_tag(&child) != DW_TAG_subrange_type || nr == MAX_DEPTH)
+				continue;
+			if (dwarf_formudata(dwarf_attr(&child, DW_AT_count, &attr), &n) == 0)
+				bound[nr++] = n;
+			else
+				bound[nr++] =
+				    dwarf_formudata(dwarf_attr(&child, DW_AT_upper_bound, &attr), &n) == 0 ? n + 1 : 0;
+		} while (dwarf_siblingof(&child, &child) == 0);
+	for (unsigned i = 0; i + 1 < nr; i++) {
+		uint64_t rest = 1;
+		for (unsigned k = i + 1; k < nr; k++)
+			rest *= bound[k];
+		if (!rest)
+			break;
+		name = mem_printf(&s->mem, "%s[%llu]", name, (unsigned long long)(element / rest));
+		element %= rest;
+	}
+	return mem_printf(&s->mem, "%s[%llu]", name, (unsigned long long)element);
+}
+
 /* Appends ".member" and "[index]" to `name` down to the offset. */
 static const char *descend(struct symbols *s, Dwarf_Die *variable, const char *name, uint64_t past)
 {
@@ -109,7 +139,7 @@ static const char *descend(struct symbols *s, Dwarf_Die *variable, const char *n
 			Dwarf_Die elem;
 			if (!type_of(&type, &elem, &is_lock) || dwarf_aggregate_size(&elem, &size) != 0 || size == 0)
 				break;
-			name = mem_printf(&s->mem, "%s[%llu]", name, (unsigned long long)(past / size));
+			name = indices(s, &type, name, past / size);
 			past %= size;
 			type = elem;
 			continue;
@@ -177,8 +207,10 @@ static void list_variables(struct symbols_file *f)
 	Dwarf_Die *unit = NULL;
 	Dwarf_Addr bias;
 	f->have_variables = true;
-	while ((unit = dwfl_module_nextcu(f->module, unit, &bias)))
-		walk(f, unit, NULL, bias, 0);
+	while ((unit = dwfl_module_nextcu(f->module, unit, &bias))) {
+		Dwarf_Die whole = symbols_whole_unit(unit);
+		walk(f, &whole, NULL, bias, 0);
+	}
 	if (f->nr_variables)
 		qsort(f->variables, f->nr_variables, sizeof *f->variables, by_address);
 }

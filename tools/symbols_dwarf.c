@@ -28,6 +28,14 @@ static void list_units(struct symbols_file *f)
 		qsort(f->units, f->nr_units, sizeof *f->units, by_low);
 }
 
+Dwarf_Die symbols_whole_unit(Dwarf_Die *unit)
+{
+	Dwarf_Die whole;
+	if (!dwarf_cu_info(unit->cu, NULL, NULL, NULL, &whole, NULL, NULL, NULL) && dwarf_tag(&whole) == DW_TAG_compile_unit)
+		return whole;
+	return *unit;
+}
+
 static Dwarf_Die *unit_of(struct symbols_file *f, Dwarf_Addr address, Dwarf_Addr *bias)
 {
 	Dwarf_Die *unit = dwfl_module_addrdie(f->module, address, bias);
@@ -61,6 +69,38 @@ static Dwarf_Die declaration(Dwarf_Die die)
 	return die;
 }
 
+static bool is_lambda(Dwarf_Die *type)
+{
+	int tag = dwarf_tag(type);
+	Dwarf_Die child;
+	if ((tag != DW_TAG_class_type && tag != DW_TAG_structure_type) || dwarf_diename(type) || dwarf_child(type, &child) != 0)
+		return false;
+	do {
+		const char *name = dwarf_tag(&child) == DW_TAG_subprogram ? dwarf_diename(&child) : NULL;
+		if (name && strcmp(name, "operator()") == 0)
+			return true;
+	} while (dwarf_siblingof(&child, &child) == 0);
+	return false;
+}
+
+/* Which of the lambdas in `scope` it is, from 1 on; *nr counts those before. */
+static bool number_lambda(Dwarf_Die *scope, Dwarf_Die *lambda, unsigned *nr, unsigned depth)
+{
+	Dwarf_Die child;
+	if (depth == 0 || dwarf_child(scope, &child) != 0)
+		return false;
+	do {
+		if (is_lambda(&child)) {
+			++*nr;
+			if (dwarf_dieoffset(&child) == dwarf_dieoffset(lambda))
+				return true;
+		} else if (dwarf_tag(&child) == DW_TAG_lexical_block && number_lambda(&child, lambda, nr, depth - 1)) {
+			return true;
+		}
+	} while (dwarf_siblingof(&child, &child) == 0);
+	return false;
+}
+
 /* "std::mutex::lock" for what has no linkage name: inlined constructors, functions of internal linkage. */
 static const char *qualify(struct symbols *s, Dwarf_Die *die, const char *name)
 {
@@ -69,12 +109,32 @@ static const char *qualify(struct symbols *s, Dwarf_Die *die, const char *name)
 	for (int i = 1; i < nr; i++) {
 		int tag = dwarf_tag(&scopes[i]);
 		const char *outer = dwarf_diename(&scopes[i]);
-		if (tag == DW_TAG_subprogram)
+		if (tag == DW_TAG_subprogram && i == 1)
 			break;
 		if (tag != DW_TAG_namespace && tag != DW_TAG_class_type && tag != DW_TAG_structure_type &&
-		    tag != DW_TAG_union_type)
+		    tag != DW_TAG_union_type && tag != DW_TAG_subprogram)
 			continue;
+		if (is_lambda(&scopes[i])) {
+			int in = i + 1;
+			unsigned number = 0;
+			while (in < nr && dwarf_tag(&scopes[in]) == DW_TAG_lexical_block)
+				in++;
+			if (in < nr && number_lambda(&scopes[in], &scopes[i], &number, 8))
+				name = mem_printf(&s->mem, "{lambda#%u}", number);
+			else
+				name = "{lambda}";
+			continue;
+		}
 		name = mem_printf(&s->mem, "%s::%s", outer ? outer : "(anonymous)", name);
+		/* What lies further out is in the function's own name, where that has one. */
+		Dwarf_Attribute attr;
+		if (tag == DW_TAG_subprogram && dwarf_attr_integrate(&scopes[i], DW_AT_linkage_name, &attr)) {
+			const char *full = dwarf_formstring(&attr);
+			const char *clean = full ? symbols_demangle(s, mem_copy(&s->mem, full, strlen(full))) : NULL;
+			if (clean && clean != full)
+				name = mem_printf(&s->mem, "%s%s", clean, name + strlen(outer ? outer : "(anonymous)"));
+			break;
+		}
 	}
 	free(scopes);
 	return name;
@@ -133,7 +193,7 @@ const char *symbols_path(struct symbols *s, Dwarf_Die *unit, const char *file)
 }
 
 /* Where `die` was called from, when it is an inlined function. */
-static bool call_site(struct symbols *s, Dwarf_Die *unit, Dwarf_Die *die, const char **file, unsigned *line)
+static bool call_site(struct symbols *s, Dwarf_Die *unit, Dwarf_Die *whole, Dwarf_Die *die, const char **file, unsigned *line)
 {
 	Dwarf_Attribute attr;
 	Dwarf_Word number;
@@ -144,13 +204,13 @@ static bool call_site(struct symbols *s, Dwarf_Die *unit, Dwarf_Die *die, const 
 	if (dwarf_formudata(dwarf_attr(die, DW_AT_call_line, &attr), &number) == 0)
 		*line = (unsigned)number;
 	if (dwarf_formudata(dwarf_attr(die, DW_AT_call_file, &attr), &number) == 0 &&
-	    dwarf_getsrcfiles(unit, &files, &nr) == 0 && number < nr)
+	    (dwarf_getsrcfiles(whole, &files, &nr) == 0 || dwarf_getsrcfiles(unit, &files, &nr) == 0) && number < nr)
 		*file = symbols_path(s, unit, dwarf_filesrc(files, number, NULL, NULL));
 	return *file != NULL;
 }
 
 /* `die` and what it lies in, up to the unit. */
-static int lexical_scopes(struct symbols_file *f, Dwarf_Die *unit, Dwarf_Addr address, Dwarf_Die **out)
+static int lexical_scopes(Dwarf_Die *unit, Dwarf_Addr address, Dwarf_Die **out)
 {
 	Dwarf_Die *scopes = NULL;
 	int nr = dwarf_getscopes(unit, address, &scopes);
@@ -159,7 +219,6 @@ static int lexical_scopes(struct symbols_file *f, Dwarf_Die *unit, Dwarf_Addr ad
 	/* dwarf_getscopes goes on from an inlined function to where that was written; the callers are what is wanted.
 	 */
 	Dwarf_Die innermost = scopes[0];
-	(void)f;
 	free(scopes);
 	nr = dwarf_getscopes_die(&innermost, out);
 	return nr > 0 ? nr : 0;
@@ -179,8 +238,8 @@ unsigned symbols_dwarf_code(struct symbols *s, struct symbols_file *f, uint64_t 
 		dwarf_lineno(row, &at);
 	}
 	unsigned line = (unsigned)at, nr = 0;
-	Dwarf_Die *scopes = NULL;
-	int nr_scopes = lexical_scopes(f, unit, address - bias, &scopes);
+	Dwarf_Die *scopes = NULL, whole = symbols_whole_unit(unit);
+	int nr_scopes = lexical_scopes(&whole, address - bias, &scopes);
 	for (int i = 0; i < nr_scopes && nr < SYMBOLS_MAX_INLINE; i++) {
 		int tag = dwarf_tag(&scopes[i]);
 		if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_subprogram)
@@ -190,7 +249,7 @@ unsigned symbols_dwarf_code(struct symbols *s, struct symbols_file *f, uint64_t 
 		name_of(s, &scopes[i], p);
 		if (!p->inlined)
 			break;
-		call_site(s, unit, &scopes[i], &file, &line);
+		call_site(s, unit, &whole, &scopes[i], &file, &line);
 	}
 	free(scopes);
 	if (nr == 0 && file)

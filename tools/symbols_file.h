@@ -40,6 +40,9 @@ const char *symbols_demangle(struct symbols *s, const char *name);
 /* A file's name as `unit` has it, made absolute where that can be known. */
 const char *symbols_path(struct symbols *s, Dwarf_Die *unit, const char *file);
 
+/* `unit`, or, where it is but a skeleton (-gsplit-dwarf), the unit in the .dwo file it stands for, if that is at hand. */
+Dwarf_Die symbols_whole_unit(Dwarf_Die *unit);
+
 /* As the ones in symbols.h, from DWARF alone. */
 unsigned symbols_dwarf_code(struct symbols *s, struct symbols_file *f, uint64_t address, struct symbols_place *places);
 bool symbols_dwarf_data(struct symbols *s, struct symbols_file *f, uint64_t address, struct symbols_datum *datum);
