@@ -77,6 +77,8 @@ bool report_race_atomic(struct report *r, const struct finding *f);
 /* What makes two of them one to a reader; NULL: only the fingerprint does. */
 const char *report_race_key(struct report *r, const struct finding *f);
 /* report_frames.c */
+/* A function's name, without the bulk of its template arguments unless --verbose. */
+const char *report_function(struct report *r, const char *name);
 void report_text_stack(struct report *r, const struct trace *t, unsigned indent);
 const char *report_source_line(struct report *r, const struct frame *f);
 void report_meet(struct report *r, const struct finding *f);

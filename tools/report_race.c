@@ -32,6 +32,20 @@ static void put_locks(struct report *r, const struct finding *f, const struct pa
 	}
 }
 
+/* Where, and what of a library was called there. */
+static void put_site(struct report *r, const struct finding *f, const struct party *p)
+{
+	struct out *o = &r->out;
+	const struct trace *t = trace_get(&r->symbols, f->section, p->stack);
+	if (!t)
+		return;
+	out_put(o, OUT_PLACE, " (%s", names_place(&r->names, trace_site(t)));
+	const struct frame *through = t->site && t->site < t->nr ? &t->frames[t->site - 1] : NULL;
+	if (through && through->role == FRAME_WRAPPER && through->place.function)
+		out_put(o, OUT_PLAIN, ", in %s", report_function(r, through->place.function));
+	out_put(o, OUT_PLACE, ")");
+}
+
 void report_race_story(struct report *r, const struct finding *f)
 {
 	struct out *o = &r->out;
@@ -47,8 +61,7 @@ void report_race_story(struct report *r, const struct finding *f)
 			out_put(o, OUT_LOCK, "%s", names_datum(&r->names, f));
 		else
 			out_put(o, OUT_PLAIN, "it");
-		if (model_stack(f->section, p->stack))
-			out_put(o, OUT_PLACE, " (%s)", names_site(&r->names, f->section, p->stack));
+		put_site(r, f, p);
 		put_locks(r, f, p);
 		out_put(o, OUT_PLAIN, ".\n");
 	}
@@ -104,6 +117,20 @@ void report_race_place(struct report *r, const struct finding *f)
 	}
 }
 
+/* "banner[]" for "banner[16]": one loop over an array is one race. */
+static const char *whole_array(struct report *r, const char *name)
+{
+	char *copy = mem_copy(&r->model.mem, name, strlen(name)), *to = copy;
+	for (const char *p = name; *p; p++) {
+		*to++ = *p;
+		if (*p == '[')
+			while (p[1] && p[1] != ']')
+				p++;
+	}
+	*to = '\0';
+	return copy;
+}
+
 const char *report_race_key(struct report *r, const struct finding *f)
 {
 	/* The same two lines and the same variable: a read and then a write of one statement is one race, not two. */
@@ -113,7 +140,11 @@ const char *report_race_key(struct report *r, const struct finding *f)
 	const char *a = names_site(&r->names, f->section, f->parties[0].stack),
 		   *b = names_site(&r->names, f->section, f->parties[1].stack);
 	bool swap = strcmp(a, b) > 0;
-	const char *where = f->place.what && strcmp(f->place.what, "global") == 0 ? names_datum(&r->names, f) : "";
+	const char *where = "";
+	if (f->place.what && strcmp(f->place.what, "global") == 0)
+		where = whole_array(r, names_datum(&r->names, f));
+	else if (f->place.what && model_stack(f->section, f->place.stack))
+		where = names_site(&r->names, f->section, f->place.stack);
 	return mem_printf(&r->model.mem, "%s %s %s %s", f->kind_slug, swap ? b : a, swap ? a : b, where);
 }
 

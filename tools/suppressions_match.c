@@ -252,7 +252,7 @@ static bool too_common(const char *name)
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (strcmp(names[i], name) == 0)
 			return true;
-	return strstr(name, "lambda") != NULL;
+	return strstr(name, "lambda") && !strstr(name, "{lambda#");
 }
 
 /* " reason=", " until=" and " #" would end the pattern. */
@@ -262,8 +262,31 @@ static bool fits_a_line(const char *name)
 	       name[0] != ' ' && name[0] != '#' && name[strlen(name) - 1] != ' ';
 }
 
-static const char *best_word(struct names *n, const struct facts *x)
+/* A variable, whatever its index today. */
+static const char *variable(struct names *n, const char *name)
 {
+	const char *clean = literal(n, name);
+	char *copy = mem_take(&n->mem, 2 * strlen(clean) + 1), *to = copy;
+	for (const char *p = clean; *p;) {
+		size_t digits = p > clean && p[-1] == '[' ? strspn(p, "0123456789") : 0;
+		if (digits && p[digits] == ']') {
+			*to++ = '*';
+			p += digits;
+		} else {
+			*to++ = *p++;
+		}
+	}
+	return copy;
+}
+
+static const char *best_word(struct names *n, const struct finding *race, const struct facts *x)
+{
+	/* What is raced for is the one thing that both sides have and nobody else. */
+	if (race->kind == KIND_DATA_RACE && race->place.what) {
+		const char *name = names_datum(n, race);
+		if (race->place.symbol && !strchr(name, ' ') && fits_a_line(name))
+			return variable(n, name);
+	}
 	const struct frame *any = NULL;
 	for (size_t i = 0; i < x->nr_traces; i++) {
 		const struct frame *f = trace_site(x->traces[i]);
@@ -287,7 +310,7 @@ const char *suppressions_line(struct names *n, const struct finding *f)
 {
 	struct facts x = facts_of(n, f);
 	const char *kind = f->kind >= 0 ? kind_facts[f->kind].slug : "*";
-	const char *line = mem_printf(&n->mem, "%s:%s", kind, best_word(n, &x));
+	const char *line = mem_printf(&n->mem, "%s:%s", kind, best_word(n, f, &x));
 	facts_free(&x);
 	return line;
 }

@@ -162,6 +162,9 @@ static void plain_lambdas(char *name)
 			*to++ = *p++;
 			continue;
 		}
+		/* "f()::{lambda()#1}" beside "f::{lambda()#1}". */
+		if (to - name > 4 && strncmp(to - 4, "()::", 4) == 0 && (to - name < 12 || strncmp(to - 12, "operator()::", 12) != 0))
+			to = (char *)memcpy(to - 4, "::", 2) + 2;
 		p = end + length;
 		if (strncmp(p, call, sizeof call - 1) == 0)
 			p += sizeof call - 1;

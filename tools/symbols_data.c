@@ -263,7 +263,7 @@ bool symbols_dwarf_data(struct symbols *s, struct symbols_file *f, uint64_t addr
 	int line = 0;
 	Dwarf_Die unit;
 	if (dwarf_diecu(&die, &unit, NULL, NULL))
-		d->file = symbols_path(s, &unit, dwarf_decl_file(decl));
+		d->file = symbols_file_of(s, &unit, decl, DW_AT_decl_file);
 	dwarf_decl_line(decl, &line);
 	d->line = (unsigned)line;
 	return d->name != NULL;

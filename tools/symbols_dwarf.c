@@ -192,20 +192,30 @@ const char *symbols_path(struct symbols *s, Dwarf_Die *unit, const char *file)
 	return path;
 }
 
-/* Where `die` was called from, when it is an inlined function. */
-static bool call_site(struct symbols *s, Dwarf_Die *unit, Dwarf_Die *whole, Dwarf_Die *die, const char **file, unsigned *line)
+/* libdw's dwarf_decl_file and its like expect a line table in the unit itself, which one in a .dwo file may not have. */
+const char *symbols_file_of(struct symbols *s, Dwarf_Die *unit, Dwarf_Die *die, unsigned attribute)
 {
 	Dwarf_Attribute attr;
 	Dwarf_Word number;
 	Dwarf_Files *files;
 	size_t nr;
-	*file = NULL;
-	*line = 0;
-	if (dwarf_formudata(dwarf_attr(die, DW_AT_call_line, &attr), &number) == 0)
-		*line = (unsigned)number;
-	if (dwarf_formudata(dwarf_attr(die, DW_AT_call_file, &attr), &number) == 0 &&
-	    (dwarf_getsrcfiles(whole, &files, &nr) == 0 || dwarf_getsrcfiles(unit, &files, &nr) == 0) && number < nr)
-		*file = symbols_path(s, unit, dwarf_filesrc(files, number, NULL, NULL));
+	Dwarf_Die skeleton;
+	if (dwarf_formudata(dwarf_attr_integrate(die, attribute, &attr), &number) != 0)
+		return NULL;
+	if (dwarf_getsrcfiles(unit, &files, &nr) != 0) {
+		if (dwarf_cu_info(unit->cu, NULL, NULL, &skeleton, NULL, NULL, NULL, NULL) != 0 || dwarf_getsrcfiles(&skeleton, &files, &nr) != 0)
+			return NULL;
+	}
+	return number < nr ? symbols_path(s, unit, dwarf_filesrc(files, number, NULL, NULL)) : NULL;
+}
+
+/* Where `die` was called from, when it is an inlined function. */
+static bool call_site(struct symbols *s, Dwarf_Die *unit, Dwarf_Die *die, const char **file, unsigned *line)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Word number;
+	*file = symbols_file_of(s, unit, die, DW_AT_call_file);
+	*line = dwarf_formudata(dwarf_attr(die, DW_AT_call_line, &attr), &number) == 0 ? (unsigned)number : 0;
 	return *file != NULL;
 }
 
@@ -249,7 +259,7 @@ unsigned symbols_dwarf_code(struct symbols *s, struct symbols_file *f, uint64_t 
 		name_of(s, &scopes[i], p);
 		if (!p->inlined)
 			break;
-		call_site(s, unit, &whole, &scopes[i], &file, &line);
+		call_site(s, &whole, &scopes[i], &file, &line);
 	}
 	free(scopes);
 	if (nr == 0 && file)

@@ -43,6 +43,9 @@ const char *symbols_path(struct symbols *s, Dwarf_Die *unit, const char *file);
 /* `unit`, or, where it is but a skeleton (-gsplit-dwarf), the unit in the .dwo file it stands for, if that is at hand. */
 Dwarf_Die symbols_whole_unit(Dwarf_Die *unit);
 
+/* The file that an attribute of `die` (DW_AT_decl_file, DW_AT_call_file) names, or NULL. */
+const char *symbols_file_of(struct symbols *s, Dwarf_Die *unit, Dwarf_Die *die, unsigned attribute);
+
 /* As the ones in symbols.h, from DWARF alone. */
 unsigned symbols_dwarf_code(struct symbols *s, struct symbols_file *f, uint64_t address, struct symbols_place *places);
 bool symbols_dwarf_data(struct symbols *s, struct symbols_file *f, uint64_t address, struct symbols_datum *datum);

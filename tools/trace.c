@@ -134,6 +134,13 @@ static bool is_system(const struct frame *f)
 	       strncmp(path, "/usr/lib/", 9) == 0 || strncmp(path, "/usr/lib64/", 11) == 0;
 }
 
+/* Code of a library's headers, inlined or instantiated: the story is where it was called from. */
+static bool of_system_header(const char *file)
+{
+	static const char *const globs[] = { "/usr/include/*", "/usr/lib/gcc/*", "/usr/lib/llvm*", "*/include/c++/*", NULL };
+	return file && any_matches(globs, file);
+}
+
 static void classify(struct frame *f)
 {
 	const char *name = f->place.function;
@@ -143,7 +150,7 @@ static void classify(struct frame *f)
 	}
 	if (is_tail(name))
 		f->role = FRAME_TAIL;
-	else if (is_wrapper(name))
+	else if (is_wrapper(name) || of_system_header(f->place.file))
 		f->role = FRAME_WRAPPER;
 }
 
