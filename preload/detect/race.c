@@ -26,7 +26,7 @@ bool race_start(const struct race_engine *engine, void (*found)(struct thread *,
 	if (engine)
 		race_engine = *engine;
 	found_race = found ? found : race_found;
-	race_on = shadow_start() && sync_start();
+	race_on = shadow_start() && sync_start() && readers_start();
 	return race_on;
 }
 
@@ -46,8 +46,6 @@ void race_stop(const char *why)
 	const char *none = NULL;
 	atomic_compare_exchange_strong(&race_stopped, &none, why);
 }
-
-HOT bool is_sync(uint64_t r) { return r && !slot_of(r); }
 
 /* Where races are meant. Few; kept for ever. */
 static struct benign {
@@ -139,16 +137,14 @@ static uint64_t one_access(uint64_t theirs, uint64_t both, uint32_t stack)
 }
 
 /* True: from now on it orders. */
-static bool report(const struct access *a, uintptr_t addr, uint64_t mask, uint64_t r, uint64_t contexts, unsigned i)
+static bool report(const struct access *a, uintptr_t addr, uint64_t mask, uint64_t r, uint32_t context)
 {
-	uint32_t low = (uint32_t)(contexts >> 21 * i & CONTEXT_LOW), context = low | (uint32_t)(r & 31) << 21;
 	unsigned mine = (unsigned)(mask >> RECORD_SHIFT) & 255, theirs;
 	struct race_report x = {
 		.now = { .thread = a->t->id, .stack = a->stack, .set = a->rt->set, .write = a->write },
 		.before = { .thread = clock_owner(slot_of(r), (uint32_t)(r >> 32)), .write = (r & RECORD_WRITE) != 0 },
 	};
-	if (context_bits(context) == (r & RECORD_CONTEXT)) /* else its halves are of two accesses */
-		race_context_parts(context, &x.before.stack, &x.before.set);
+	race_context_parts(context, &x.before.stack, &x.before.set);
 	if (x.now.set == RACE_NO_SET)
 		x.now.set = 0;
 	theirs = (unsigned)one_access(r >> RECORD_SHIFT & 255, mine, x.before.stack);
@@ -164,6 +160,19 @@ static bool report(const struct access *a, uintptr_t addr, uint64_t mask, uint64
 
 static void make_sync(struct granule *g, uintptr_t addr, uint64_t mask, struct race_thread *rt);
 
+/* A write, and those reads that record `many` stands for. True: it is a flag. */
+static bool write_after_many(const struct access *a, struct granule *g, uintptr_t addr, uint64_t mask, uint64_t many, bool keep)
+{
+	uint64_t r[READERS];
+	uint32_t context[READERS];
+	bool flag = false;
+	unsigned nr = readers_take(g, many, mask, keep, r, context);
+	for (unsigned i = 0; i < nr && !flag; i++)
+		if (a->rt->vc[slot_of(r[i])] < r[i] >> 32)
+			flag = report(a, addr, mask & r[i], r[i], context[i]);
+	return flag;
+}
+
 /* One granule: what is in no order is told. keep: record the access, not only check it. False: a synchronisation location is among
  * its bytes. */
 static bool rule(const struct access *a, struct granule *g, uintptr_t addr, uint64_t mask, bool keep)
@@ -172,21 +181,35 @@ static bool rule(const struct access *a, struct granule *g, uintptr_t addr, uint
 	if (likely(keep && granule_access(rt, g, mask, a->write, a->context, false)))
 		return true;
 	uint64_t r[GRANULE_RECORDS], contexts = atomic_load_explicit(&g->contexts, memory_order_relaxed);
+	unsigned many = GRANULE_RECORDS;
 	for (unsigned i = 0; i < GRANULE_RECORDS; i++) {
 		r[i] = atomic_load_explicit(&g->record[i], memory_order_relaxed);
 		if (is_sync(r[i]) && r[i] & mask)
 			return false;
+		if (is_many(r[i]))
+			many = i;
+	}
+	if (many < GRANULE_RECORDS && a->write && r[many] & mask) {
+		bool flag = write_after_many(a, g, addr, mask, r[many], keep);
+		r[many] = r[many] & RECORD_MASK & ~mask ? r[many] & ~mask : 0;
+		if (keep)
+			atomic_store_explicit(&g->record[many], r[many], memory_order_relaxed);
+		if (flag && keep) {
+			make_sync(g, addr, mask, rt);
+			return false;
+		}
 	}
 	for (unsigned i = 0; i < GRANULE_RECORDS; i++) {
-		if (!(r[i] & mask) || rt->vc[slot_of(r[i])] >= r[i] >> 32 || !(a->write || r[i] & RECORD_WRITE))
+		if (i == many || !(r[i] & mask) || rt->vc[slot_of(r[i])] >= r[i] >> 32 || !(a->write || r[i] & RECORD_WRITE))
 			continue;
-		if (report(a, addr, mask & r[i], r[i], contexts, i) && keep) {
+		if (report(a, addr, mask & r[i], r[i], context_of(r[i], contexts, i)) && keep) {
 			make_sync(g, addr, mask, rt);
 			return false;
 		}
 	}
 	/* Said; from now on the newer one speaks for both. */
-	return !keep || granule_access(rt, g, mask, a->write, a->context, true);
+	return !keep || readers_beside(g, r, many, rt->epoch | mask | context_bits(a->context), a->context, a->write) ||
+	       granule_access(rt, g, mask, a->write, a->context, true);
 }
 
 /* What was released to a place we have read from since the last look. */
@@ -274,6 +297,14 @@ static void make_sync(struct granule *g, uintptr_t addr, uint64_t mask, struct r
 				return;
 		} else if (!r[i]) {
 			empty = i;
+		} else if (is_many(r[i])) {
+			uint64_t left = r[i] & RECORD_MASK & ~mask ? r[i] & ~mask : 0;
+			full |= (r[i] & mask) != 0;
+			readers[nr_readers] = 0;
+			nr_readers += (r[i] & mask) != 0;
+			atomic_store_explicit(&g->record[i], r[i] = left, memory_order_relaxed);
+			if (!left)
+				empty = i;
 		} else if (r[i] & mask) {
 			struct race_thread *from = clock_slot(slot_of(r[i]));
 			if (r[i] & RECORD_WRITE && from && rt->vc[slot_of(r[i])] < r[i] >> 32)
@@ -396,6 +427,7 @@ void race_fork_child(struct thread *self)
 	race_found_fork_child();
 	/* The shadow is empty already. */
 	sync_fork_child();
+	readers_fork_child();
 	clock_fork_child();
 	if (self) {
 		self->race = NULL;

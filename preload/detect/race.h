@@ -5,7 +5,7 @@
  * shadow (shadow.c); the rule of FastTrack, byte exact (race.c). Whatever is lost here for want of room loses races; nothing
  * that is kept is ever untrue, so nothing is invented.
  *
- * A granule keeps three accesses of any kind, 32 bytes in all, updated by plain stores of whole words: threads that meet there
+ * A granule keeps three accesses of any kind (more reads: readers.c), 32 bytes in all, updated by plain stores of whole words: threads that meet there
  * may lose a record of each other's, but a record is one word, so it is never mixed. One record may stand for several accesses of
  * one instruction side by side. The id of its stack is split over that
  * word and one that the three share; six bits of check tell when the halves do not belong together (then the stack is unknown).
@@ -130,6 +130,38 @@ HOT bool race_context_known(const struct race_thread *rt, uint32_t stack, uint32
 }
 
 HOT uint32_t slot_of(uint64_t record) { return (uint32_t)(record >> 20) & 0xfff; }
+/* Records of slot 0 are no accesses: which bytes are a synchronisation location; where more reads of which bytes are. */
+HOT bool is_sync(uint64_t r) { return r && !slot_of(r) && !(r & RECORD_WRITE); }
+HOT bool is_many(uint64_t r) { return !slot_of(r) && (r & RECORD_WRITE); }
+
+#define READERS     32u
+#define READERS_MAX 16384u
+
+/* Reads of one granule, by the readers' slots. */
+struct readers {
+	_Atomic uint64_t record[READERS];
+	_Atomic uint32_t context[READERS];
+};
+extern struct readers *readers_pool;
+extern struct granule *_Atomic *readers_of; /* whose each is */
+extern _Atomic bool readers_full;
+
+/* `many` stands for reads of g. True: the thread had read these bytes, and has once more. */
+HOT bool readers_again(const struct granule *g, unsigned i, uint64_t many, uint64_t mine, uint32_t context)
+{
+	uint32_t at = (uint32_t)(many >> 32), k = slot_of(mine) % READERS;
+	_Atomic uint64_t *place = &readers_pool[at].record[k];
+	uint64_t had = atomic_load_explicit(place, memory_order_relaxed);
+	if (mine & RECORD_MASK & ~many || slot_of(had) != slot_of(mine) || had & RECORD_MASK & ~mine)
+		return false;
+	atomic_store_explicit(&readers_pool[at].context[k], context, memory_order_relaxed);
+	atomic_store_explicit(place, mine, memory_order_relaxed);
+	/* Still this granule's? Else it was a read of another's. */
+	if (likely(atomic_load_explicit(&g->record[i], memory_order_relaxed) >> 32 == at && atomic_load_explicit(&readers_of[at], memory_order_relaxed) == g))
+		return true;
+	atomic_store_explicit(place, 0, memory_order_relaxed);
+	return false;
+}
 
 /* Which to give up for a new one: reads before writes, others' before one's own, any of those left; never a synchronisation location. */
 HOT unsigned granule_victim(const uint64_t *r, const struct race_thread *rt)
@@ -148,7 +180,8 @@ HOT unsigned granule_victim(const uint64_t *r, const struct race_thread *rt)
 }
 
 /*
- * One granule, whatever was there before in order. True: recorded. False: a race, or a synchronisation location among the bytes.
+ * One granule, whatever was there before in order. True: recorded. False: a race, or a synchronisation location among the bytes, or
+ * no room.
  * told: the races are known, record it all the same. Byte masks of one epoch, kind and context go into one record: a loop over bytes leaves one, not eight.
  * Inline, no call, general registers only, no lock. budget: 4 ns beside the cache misses.
  */
@@ -168,8 +201,12 @@ HOT bool granule_access(struct race_thread *rt, struct granule *g, uint64_t mask
 			same = i;
 		} else if (r[i] & mask) {
 			uint32_t slot = slot_of(r[i]);
-			if (unlikely(!slot))
-				return false;
+			if (unlikely(!slot)) {
+				if (write || !is_many(r[i]) || !readers_again(g, i, r[i], mine | mask, context))
+					return false;
+				rt->nonempty = true;
+				return true;
+			}
 			if (unlikely(rt->vc[slot] < r[i] >> 32) && !(told && (write || r[i] & RECORD_WRITE))) { /* in no order */
 				if (write || r[i] & RECORD_WRITE)
 					return false;
@@ -194,8 +231,13 @@ HOT bool granule_access(struct race_thread *rt, struct granule *g, uint64_t mask
 	}
 	if (put == GRANULE_RECORDS)
 		put = empty;
-	if (unlikely(put == GRANULE_RECORDS))
+	if (unlikely(put == GRANULE_RECORDS)) {
 		put = granule_victim(r, rt);
+		/* A read in no order with this one, of which nobody else would ever hear: it is kept elsewhere. */
+		if (!told && !(r[put] & RECORD_WRITE) && rt->vc[slot_of(r[put])] < r[put] >> 32 &&
+		    !atomic_load_explicit(&readers_full, memory_order_relaxed))
+			return false;
+	}
 	granule_put(g, put, mine | mask, context);
 	return true;
 }

@@ -52,6 +52,23 @@ void shadow_wipe(uintptr_t addr, size_t bytes);
  * hardly used is not looked through. */
 uintptr_t shadow_next(uintptr_t addr, uintptr_t end, uintptr_t *from);
 
+/* ---- readers.c: where a granule's reads go for which it has no room */
+
+/* 0: not known, for its halves are of two accesses. */
+HOT uint32_t context_of(uint64_t r, uint64_t contexts, unsigned i)
+{
+	uint32_t context = (uint32_t)(contexts >> 21 * i & CONTEXT_LOW) | (uint32_t)(r & 31) << 21;
+	return context_bits(context) == (r & RECORD_CONTEXT) ? context : 0;
+}
+
+bool readers_start(void);
+/* An access for which the granule's records, r as they were read, have no room. many: which of them is_many(), or GRANULE_RECORDS.
+ * True: recorded. False: it was not, but what was read of other bytes may have made room for a write. */
+bool readers_beside(struct granule *g, uint64_t *r, unsigned many, uint64_t mine, uint32_t context, bool write);
+/* The reads of these bytes, at most READERS; forget: no longer. */
+unsigned readers_take(struct granule *g, uint64_t many, uint64_t mask, bool forget, uint64_t *record, uint32_t *context);
+void readers_fork_child(void);
+
 /* ---- race.c */
 
 /* Acquires once more from where its last synchronising access may have read later than it said. */

@@ -70,7 +70,6 @@ static void written_after_join(void) /* EXPECT: silence in written_after_join */
 	data = 2;
 }
 
-/* SNARL: misses one_of_many: three readers are kept */
 /* All readers but one give the lock away before the writer takes it: the one that did not is the race. */
 static void *look_in_order(void *arg)
 {
