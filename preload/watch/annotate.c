@@ -24,12 +24,8 @@ static void order(const volatile void *addr, bool before)
 
 static void benign(const volatile void *addr, size_t bytes)
 {
-	struct thread *t = tls.thread;
-	if (tls.inside || !t || !t->race)
-		return;
-	gate_shut();
-	race_benign((uintptr_t)addr, bytes);
-	gate_open();
+	if (race_wanted) /* it may be said before there is a second thread */
+		race_benign((uintptr_t)addr, bytes);
 }
 
 NOTE(__tsan_acquire, (void *addr))

@@ -123,7 +123,6 @@ static void ignored_no_longer(void)
 	in_turn(write_plainly, look_ignored_and_not);
 }
 
-/* SNARL: at times cries in benign: only some of the accesses are taken out */
 static void benign(void) /* EXPECT: silence in benign */
 {
 	ANNOTATE(AnnotateBenignRaceSized, &data, sizeof(data), "a statistic");
