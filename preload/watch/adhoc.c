@@ -6,18 +6,50 @@
 #include <elf.h>
 #include <fcntl.h>
 
-#define LOOK_AHEAD 8u   /* instructions between the load and what tests it, and from there to the branch */
+#define LOOK_AHEAD 16u  /* instructions between the load and the branch */
+#define SLOTS      2u   /* places on the stack that it is put in on the way, as without optimisation */
 #define CODE_BYTES 128u
+
+/* Places on the stack that hold the value. */
+struct slots {
+	unsigned nr;
+	struct {
+		uint8_t base, size;
+		int32_t disp;
+	} at[SLOTS];
+};
+
+static bool on_stack(const struct insn *x) { return (x->base == RBP || x->base == RSP) && x->index == NO_REG && !(x->is & INSN_LEA); }
+
+static bool in_slot(const struct slots *s, const struct insn *x)
+{
+	for (unsigned i = 0; on_stack(x) && i < s->nr; i++)
+		if (s->at[i].base == x->base && s->at[i].disp == x->disp && x->size <= s->at[i].size)
+			return true;
+	return false;
+}
+
+/* The value goes there: from a register, as it is. */
+static bool put_in_slot(struct slots *s, const struct insn *x)
+{
+	if (!on_stack(x) || x->is & (INSN_READS | INSN_LOCKED | INSN_STRING) || s->nr == SLOTS)
+		return false;
+	s->at[s->nr].base = x->base;
+	s->at[s->nr].size = x->size;
+	s->at[s->nr++].disp = x->disp;
+	return true;
+}
 
 bool adhoc_decides(const struct decoder *d, const uint8_t *code, size_t bytes)
 {
 	struct insn x;
+	struct slots slots = { .nr = 0 };
 	if (!d->decode(d, code, bytes, &x) || !(x.is & INSN_READS) || x.is & (INSN_WRITES | INSN_LOCKED | INSN_STRING))
 		return false;
 	/* Where the value is: registers, or the flags once something has been compared with it. */
 	uint32_t carries = x.changes ? x.changes : x.kills & FLAGS_ALL;
 	bool flags = !x.changes;
-	for (unsigned n = 0; carries && n < LOOK_AHEAD; n++) {
+	for (unsigned n = 0; (carries || slots.nr) && n < LOOK_AHEAD; n++) {
 		code += x.len;
 		bytes -= x.len;
 		if (!d->decode(d, code, bytes, &x))
@@ -26,7 +58,8 @@ bool adhoc_decides(const struct decoder *d, const uint8_t *code, size_t bytes)
 			return x.reads & carries;
 		if (x.kind != INSN_PLAIN)
 			return false;
-		if (!flags && x.reads & carries) {
+		bool from_slot = x.is & INSN_READS && in_slot(&slots, &x);
+		if (!flags && (x.reads & carries || from_slot)) {
 			/* Tested or compared; not changed on the way to somewhere, and not an address. */
 			bool address = !(x.is & INSN_LEA) && x.base < 16 && carries >> x.base & 1;
 			if (address)
@@ -36,7 +69,7 @@ bool adhoc_decides(const struct decoder *d, const uint8_t *code, size_t bytes)
 				carries = x.kills & FLAGS_ALL;
 				continue;
 			}
-			if (x.is & INSN_WRITES)
+			if (x.is & INSN_WRITES && !put_in_slot(&slots, &x))
 				return false;
 			carries |= x.changes; /* moved, extended, masked: still it */
 			continue;

@@ -18,7 +18,7 @@
 
 static const struct decoder *d;
 
-static bool decides(const uint8_t *code) { return adhoc_decides(d, code, 24); }
+static bool decides(const uint8_t *code) { return adhoc_decides(d, code, 26); }
 static bool stores(const uint8_t *code) { return adhoc_stores(d, code, 24); }
 
 static void test_decides(void **state)
@@ -31,6 +31,11 @@ static void test_decides(void **state)
 	assert_true(decides(CODE(LOAD_EAX, 0x83, 0xe0, 0x01, TEST_EAX, JE)));              /* ... and $1,%eax ; test ; je */
 	assert_true(decides(CODE(LOAD_EAX, 0x31, 0xd2, TEST_EAX, JE)));                    /* something else in between */
 	assert_true(decides(CODE(LOAD_RAX, 0x8b, 0x00, RET)));                             /* mov x,%rax ; mov (%rax),%eax */
+	/* By way of the stack: mov %eax,-4(%rbp) ; mov -4(%rbp),%edx ; test %edx,%edx ; je */
+	assert_true(decides(CODE(LOAD_EAX, 0x89, 0x45, 0xfc, 0x8b, 0x55, 0xfc, 0x85, 0xd2, JE)));
+	assert_true(decides(CODE(LOAD_EAX, 0x89, 0x45, 0xfc, 0x31, 0xc0, 0x3b, 0x55, 0xfc, JE)));  /* ... cmp -4(%rbp),%edx ; je */
+	assert_false(decides(CODE(LOAD_EAX, 0x89, 0x45, 0xfc, 0x31, 0xc0, 0x3b, 0x55, 0xf8, JE))); /* another place */
+	assert_false(decides(CODE(LOAD_EAX, 0x89, 0x03, 0x31, 0xc0, 0x3b, 0x13, JE)));             /* elsewhere than on the stack */
 	assert_false(decides(CODE(LOAD_EAX, RET)));
 	assert_false(decides(CODE(LOAD_EAX, 0x83, 0xc0, 0x01, STORE_EAX, RET)));           /* x++ */
 	assert_false(decides(CODE(LOAD_EAX, 0x31, 0xc0, TEST_EAX, JE)));                   /* overwritten before it is tested */
