@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/spin.h"
+#include "base/sys.h"
 
 #define IDLE_ENOUGH 64u
 #define TCB_BYTES   2304u      /* glibc's struct pthread, which pthread_t points to */
@@ -170,6 +171,7 @@ void race_thread_started(struct thread *t)
 	rt->slot = i;
 	rt->pending = 0;
 	rt->poked = 0;
+	rt->busy = 0;
 	rt->set = RACE_NO_SET;
 	rt->nonempty = true;
 	rt->ignore_depth = 0;
@@ -237,6 +239,17 @@ void clock_poke(struct race_thread *u, const struct race_thread *by, uintptr_t k
 			poke(slots[i].rt, key);
 }
 
+void clock_settle(struct race_thread *rt, uintptr_t addr)
+{
+	race_settled(rt); /* lest two that do the same wait for each other */
+	for (uint32_t i = 1, n = clock_width(); i < n; i++)
+		for (unsigned tries = 0; tries < 1000 && atomic_load(&slots[i].rt->busy) == addr >> 3; tries++) {
+			__builtin_ia32_pause();
+			if (tries % 64 == 63)
+				sys0(SYS_sched_yield);
+		}
+}
+
 void clock_learn_all(struct race_thread *rt)
 {
 	for (uint32_t i = 1, n = clock_width(); i < n; i++) {
@@ -255,6 +268,7 @@ void clock_fork_child(void)
 		slots[i].final = 0;
 		slots[i].nr_terms = 0;
 		slots[i].idle_since = 1;
+		atomic_store_explicit(&slots[i].rt->busy, 0, memory_order_relaxed);
 	}
 	nr_idle = width - 1;
 	endings = 1;

@@ -284,45 +284,51 @@ bool access_seen(struct thread *t, uintptr_t addr, size_t bytes, bool write, uin
  */
 static void make_sync(struct granule *g, uintptr_t addr, uint64_t mask, struct race_thread *rt)
 {
-	unsigned put = GRANULE_RECORDS, empty = GRANULE_RECORDS;
-	uint64_t r[GRANULE_RECORDS];
-	uint32_t readers[GRANULE_RECORDS];
+	uint32_t readers[GRANULE_RECORDS * 2];
 	unsigned nr_readers = 0;
 	bool full = g->record[0] && g->record[1] && g->record[2];
-	for (unsigned i = GRANULE_RECORDS; i-- > 0;) {
-		r[i] = atomic_load_explicit(&g->record[i], memory_order_relaxed);
-		if (is_sync(r[i])) {
-			put = i;
-			if (!(mask & ~r[i]))
-				return;
-		} else if (!r[i]) {
-			empty = i;
-		} else if (is_many(r[i])) {
-			uint64_t left = r[i] & RECORD_MASK & ~mask ? r[i] & ~mask : 0;
-			full |= (r[i] & mask) != 0;
-			readers[nr_readers] = 0;
-			nr_readers += (r[i] & mask) != 0;
-			atomic_store_explicit(&g->record[i], r[i] = left, memory_order_relaxed);
-			if (!left)
+	/* Twice: those who were recording an access when it began have done so by the second time. */
+	for (unsigned pass = 0; pass < 2; pass++) {
+		unsigned put = GRANULE_RECORDS, empty = GRANULE_RECORDS;
+		uint64_t r[GRANULE_RECORDS], all = mask;
+		for (unsigned i = GRANULE_RECORDS; i-- > 0;) {
+			r[i] = atomic_load_explicit(&g->record[i], memory_order_relaxed);
+			if (is_sync(r[i])) {
+				put = i;
+				all |= r[i] & RECORD_MASK;
+				if (pass == 0 && !(mask & ~r[i]))
+					return;
+			} else if (!r[i]) {
 				empty = i;
-		} else if (r[i] & mask) {
-			struct race_thread *from = clock_slot(slot_of(r[i]));
-			if (r[i] & RECORD_WRITE && from && rt->vc[slot_of(r[i])] < r[i] >> 32)
-				sync_lend(KEY_ATOMIC(addr), from);
-			if (!(r[i] & RECORD_WRITE) && slot_of(r[i]) != rt->slot)
-				readers[nr_readers++] = slot_of(r[i]);
-			uint64_t left = r[i] & RECORD_MASK & ~mask ? r[i] & ~mask : 0;
-			atomic_store_explicit(&g->record[i], r[i] = left, memory_order_relaxed);
-			if (!left)
-				empty = i;
+			} else if (is_many(r[i])) {
+				uint64_t left = r[i] & RECORD_MASK & ~mask ? r[i] & ~mask : 0;
+				full |= (r[i] & mask) != 0;
+				readers[nr_readers] = 0;
+				nr_readers += (r[i] & mask) != 0;
+				atomic_store_explicit(&g->record[i], r[i] = left, memory_order_relaxed);
+				if (!left)
+					empty = i;
+			} else if (r[i] & mask) {
+				struct race_thread *from = clock_slot(slot_of(r[i]));
+				if (r[i] & RECORD_WRITE && from && rt->vc[slot_of(r[i])] < r[i] >> 32)
+					sync_lend(KEY_ATOMIC(addr), from);
+				if (!(r[i] & RECORD_WRITE) && slot_of(r[i]) != rt->slot)
+					readers[nr_readers++] = slot_of(r[i]);
+				uint64_t left = r[i] & RECORD_MASK & ~mask ? r[i] & ~mask : 0;
+				atomic_store_explicit(&g->record[i], r[i] = left, memory_order_relaxed);
+				if (!left)
+					empty = i;
+			}
 		}
+		if (put == GRANULE_RECORDS)
+			put = empty;
+		if (put == GRANULE_RECORDS)
+			put = granule_victim(r, rt);
+		if (r[put] != (1ull << 32 | all))
+			atomic_store(&g->record[put], 1ull << 32 | all);
+		if (pass == 0)
+			clock_settle(rt, addr);
 	}
-	uint64_t all = mask | (put < GRANULE_RECORDS ? r[put] & RECORD_MASK : 0);
-	if (put == GRANULE_RECORDS)
-		put = empty;
-	if (put == GRANULE_RECORDS)
-		put = granule_victim(r, rt);
-	atomic_store_explicit(&g->record[put], 1ull << 32 | all, memory_order_relaxed);
 	if (race_engine.forget_all)
 		race_engine.forget_all(addr, (size_t)__builtin_popcountll(mask));
 	/* Whoever has read it may be about to read it once more without asking; those that were let go, if any, are not known. */

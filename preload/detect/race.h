@@ -51,6 +51,7 @@ struct race_thread {
 	/* Bytes this thread may be reading just now, by a check that still hit, have become a synchronisation location: acquire from
 	 * there at the next event. POKED_ALL: from everybody. Written by others. */
 	_Atomic uintptr_t poked;
+	_Atomic uintptr_t busy; /* granule number it is recording an access of, until the bytes are tagged; 0 none. Read by others. */
 	uint32_t birth;    /* clock of the first epoch; earlier ones of this slot were another thread's */
 	uint32_t slot;
 	uint32_t set;   /* interned set of the locks held, 0 none, RACE_NO_SET not known */
@@ -243,6 +244,21 @@ HOT bool granule_access(struct race_thread *rt, struct granule *g, uint64_t mask
 }
 
 HOT uint64_t granule_mask(uintptr_t addr, unsigned bytes) { return (uint64_t)(((1u << bytes) - 1) << (addr & 7)) << RECORD_SHIFT; }
+
+/*
+ * Around recording an access and tagging its bytes: who makes a synchronisation location of them waits for it, lest record or tag
+ * come after all others were taken back.
+ */
+HOT void race_busy(struct race_thread *rt, uintptr_t addr)
+{
+	atomic_store_explicit(&rt->busy, addr >> 3, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
+}
+HOT void race_settled(struct race_thread *rt)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	atomic_store_explicit(&rt->busy, 0, memory_order_relaxed);
+}
 
 /*
  * An access that is in order with all there was, within one granule. True: recorded, tag it. False: nothing is known yet, call

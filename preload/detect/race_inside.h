@@ -25,6 +25,8 @@ struct race_thread *clock_slot(uint32_t slot);
 uint32_t clock_release(struct race_thread *rt);
 /* u (NULL: every live thread but `by`) is to acquire from key at its next event. */
 void clock_poke(struct race_thread *u, const struct race_thread *by, uintptr_t key);
+/* Nobody but rt is recording an access of this granule any more; gives up after a while. */
+void clock_settle(struct race_thread *rt, uintptr_t addr);
 /* It comes after everything all threads have done so far. */
 void clock_learn_all(struct race_thread *rt);
 void clock_fork_child(void);

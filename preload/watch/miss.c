@@ -94,10 +94,15 @@ __attribute__((used, visibility("hidden"))) bool watch_miss_fast(uintptr_t addr,
 		return false;
 	uint32_t stack = stack_at(&w->stacks, site->pc, sp, rbp);
 	bool write = site->flags & SITE_WRITE;
-	if (unlikely(!stack) || !access_fast(w->thread->race, addr, site->size, write, stack))
+	if (unlikely(!stack))
 		return false;
-	tag(w->plane, addr, site->size, write);
-	return true;
+	struct race_thread *rt = w->thread->race;
+	race_busy(rt, addr);
+	bool recorded = access_fast(rt, addr, site->size, write, stack);
+	if (likely(recorded))
+		tag(w->plane, addr, site->size, write);
+	race_settled(rt);
+	return recorded;
 }
 
 /* The stack of a watched instruction. */
@@ -129,8 +134,10 @@ __attribute__((used, visibility("hidden"))) void watch_slow(struct watch_frame *
 	bool write = site->flags & SITE_WRITE;
 	switch (entry) {
 	case ENTRY_MISS:
+		race_busy(t->race, f->addr);
 		if (access_seen(t, f->addr, site->size, write, stack))
 			tag(w->plane, f->addr, site->size, write);
+		race_settled(t->race);
 		break;
 	case ENTRY_SYNC:
 		access_sync(t, f->addr, site->size, !(site->flags & SITE_NORETURNVALUE), stack);
