@@ -187,6 +187,10 @@ static void start_reporter(void)
 		argv[n++] = "--suppressions";
 		argv[n++] = options.suppressions;
 	}
+	if (options.baseline) {
+		argv[n++] = "--baseline";
+		argv[n++] = options.baseline;
+	}
 	argv[n] = NULL;
 	int err = text_fd();
 	if (err < 0) {

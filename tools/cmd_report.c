@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "baseline.h"
 #include "cmd.h"
 #include "reader.h"
 #include "report.h"
@@ -16,19 +17,22 @@
 struct arguments {
 	bool follow, json, verbose;
 	enum grade fail_on;
+	const char *baseline;
 	const char *suppressions[64];
 	size_t nr_suppressions;
 	char **files;
 	int nr_files;
 };
 
-enum { KEY_FORMAT = 1000, KEY_SUPPRESSIONS, KEY_FAIL_ON };
+enum { KEY_FORMAT = 1000, KEY_SUPPRESSIONS, KEY_BASELINE, KEY_FAIL_ON };
 
 static const struct argp_option options[] = {
 	{ "follow", 'f', NULL, 0, "Read records from standard input and report each finding as it comes", 0 },
 	{ "format", KEY_FORMAT, "text|json", 0, "What to write (default: text)", 0 },
 	{ "suppressions", KEY_SUPPRESSIONS, "PATH,..", 0, "Files of findings not to report (own, TSan's or Valgrind's)",
 	  0 },
+	{ "baseline", KEY_BASELINE, "FILE", 0,
+	  "Findings that are known: a report of --format=json, or a journal. They are counted, and neither shown nor failing", 0 },
 	{ "fail-on", KEY_FAIL_ON, "GRADE", 0,
 	  "Weakest grade that makes the exit status 1: confirmed, feasible, possible, advice", 0 },
 	{ "fail_on", KEY_FAIL_ON, "GRADE", OPTION_ALIAS | OPTION_HIDDEN, NULL, 0 },
@@ -60,6 +64,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "too many --suppressions");
 		else
 			a->suppressions[a->nr_suppressions++] = arg;
+		break;
+	case KEY_BASELINE:
+		a->baseline = arg;
 		break;
 	case KEY_FAIL_ON:
 		if (grade_find(arg) < 0)
@@ -206,6 +213,10 @@ int cmd_report(int argc, char **argv)
 			cmd_complain("%s", err);
 			status = REPORT_USAGE;
 		}
+	if (a.baseline && status == REPORT_NOTHING && !baseline_load(&r, a.baseline, err, sizeof err)) {
+		cmd_complain("%s", err);
+		status = REPORT_USAGE;
+	}
 	signal(SIGPIPE, SIG_IGN);
 	if (a.follow) {
 		/* Ctrl-C is for the program; its report is to outlive it. A wrong suppression must not cost the report

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "baseline.h"
 #include "cmd.h"
 #include "elfcheck.h"
 #include "graph.h"
@@ -162,6 +163,8 @@ static void open_report(struct run *x)
 	report_init(&x->report, fd, o->verbose);
 	x->report.fail_on = o->fail_on;
 	if (o->suppressions && !suppressions_load_list(&x->report.suppressions, o->suppressions, err, sizeof err))
+		trouble(STATUS_TROUBLE, err);
+	if (o->baseline && !baseline_load(&x->report, o->baseline, err, sizeof err))
 		trouble(STATUS_TROUBLE, err);
 }
 

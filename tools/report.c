@@ -1,4 +1,4 @@
-#include "report.h"
+#include "baseline.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +27,7 @@ void report_free(struct report *r)
 	}
 	free(r->fresh);
 	suppressions_free(&r->suppressions);
+	baseline_free(r);
 	out_free(&r->out);
 	names_free(&r->names);
 	symbols_free(&r->symbols);
@@ -59,7 +60,7 @@ static struct fold *fold_of(struct report *r, const struct finding *x)
 
 bool report_is_news(const struct report *r, const struct fold *f)
 {
-	return !f->rule && ((f->first->grade > GRADE_ADVICE && !f->covered) || r->verbose);
+	return !f->rule && !f->known && ((f->first->grade > GRADE_ADVICE && !f->covered) || r->verbose);
 }
 
 /* The same locks, in whatever order. */
@@ -129,6 +130,7 @@ void report_new(struct report *r, void (*show)(struct report *, const struct fol
 			continue;
 		f->number = r->next;
 		f->rule = suppressions_match(&r->suppressions, &r->names, x);
+		f->known = !f->rule && baseline_has(r, x);
 		*MEM_PUSH(r->fresh, r->nr_fresh, r->cap_fresh) = f;
 	}
 	if (r->nr_fresh > 1)
@@ -147,6 +149,10 @@ void report_count(const struct report *r, struct report_counts *c)
 	for (const struct fold *f = r->folds; f; f = f->hh.next) {
 		if (f->rule) {
 			c->suppressed++;
+			continue;
+		}
+		if (f->known) {
+			c->known++;
 			continue;
 		}
 		if ((enum grade)f->first->grade >= r->fail_on)

@@ -19,6 +19,7 @@ struct fold {
 	uint64_t *pids;
 	size_t nr_pids, cap_pids;
 	struct suppression *rule;   /* what silences it */
+	bool known;                 /* it is in the baseline */
 	const struct fold *covered; /* a deadlock that happened with the same locks: says more */
 	UT_hash_handle hh;
 };
@@ -28,6 +29,8 @@ struct report {
 	struct symbols symbols;
 	struct names names;
 	struct suppressions suppressions;
+	struct baseline *baseline;
+	bool has_baseline;
 	struct out out;
 	bool verbose;
 	enum grade fail_on;
@@ -51,6 +54,7 @@ bool report_waits(const struct report *r);
 
 struct report_counts {
 	uint64_t findings, advice, suppressed; /* different ones */
+	uint64_t known;                        /* in the baseline: neither of these */
 	uint64_t repeated;                     /* more of the same */
 	uint64_t covered;                      /* not shown, because a deadlock says more */
 	uint64_t by_kind[NR_KINDS + 1];        /* findings without advice; the last is for unknown kinds */

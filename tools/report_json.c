@@ -1,5 +1,5 @@
 /* report_json.c - Findings as JSON: the words of the journal, with symbols in them. */
-#include "report.h"
+#include "baseline.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -179,6 +179,7 @@ json_t *report_json_finding(struct report *r, const struct fold *fold)
 	set(o, "kind", str(f->kind_slug));
 	set(o, "grade", json_string(grade_slugs[f->grade]));
 	set(o, "fingerprint", str(f->fingerprint));
+	set(o, "identity", str(identity_of(&r->names, f)));
 	set(o, "title", str(f->kind >= 0 ? kind_facts[f->kind].title : NULL));
 	set(o, "message", str(f->message));
 	set(o, "fix", str(f->kind >= 0 ? kind_facts[f->kind].fix : NULL));
@@ -252,14 +253,14 @@ static json_t *process(const struct report *r, const struct section *s)
 
 json_t *report_json(struct report *r)
 {
-	json_t *o = json_object(), *processes = json_array(), *findings = json_array(), *silenced = json_array(),
+	json_t *o = json_object(), *processes = json_array(), *findings = json_array(), *silenced = json_array(), *known = json_array(),
 	       *damaged = json_array(), *summary = json_object();
 	struct report_counts c;
 	report_count(r, &c);
 	for (size_t i = 0; i < r->model.nr_sections; i++)
 		json_array_append_new(processes, process(r, r->model.sections[i]));
 	for (const struct fold *f = r->folds; f; f = f->hh.next)
-		json_array_append_new(f->rule ? silenced : findings, report_json_finding(r, f));
+		json_array_append_new(f->rule ? silenced : f->known ? known : findings, report_json_finding(r, f));
 	for (size_t i = 0; i < r->model.nr_damages; i++) {
 		json_t *d = json_object();
 		set(d, "file", str(r->model.damages[i].file));
@@ -270,6 +271,7 @@ json_t *report_json(struct report *r)
 	set(summary, "findings", num(c.findings));
 	set(summary, "advice", num(c.advice));
 	set(summary, "suppressed", num(c.suppressed));
+	set(summary, "known", num(c.known));
 	set(summary, "failing", num(c.failing));
 	set(summary, "damaged", num(r->model.nr_damages));
 	set(o, "format", num(JOURNAL_FORMAT));
@@ -277,6 +279,7 @@ json_t *report_json(struct report *r)
 	set(o, "summary", summary);
 	set(o, "findings", findings);
 	set(o, "suppressed", silenced);
+	set(o, "known", known);
 	set(o, "processes", processes);
 	set(o, "damaged", damaged);
 	return o;

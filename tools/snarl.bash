@@ -48,7 +48,7 @@ _snarl()
 		;;
 	report)
 		if [[ $cur == -* ]]; then
-			mapfile -t COMPREPLY < <(compgen -W '--follow --format= --suppressions= --fail-on= --verbose --help' -- "$cur")
+			mapfile -t COMPREPLY < <(compgen -W '--follow --format= --suppressions= --baseline= --fail-on= --verbose --help' -- "$cur")
 			[[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
 		else
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")

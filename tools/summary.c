@@ -1,5 +1,5 @@
 /* summary.c - What the whole tree of processes comes to, in a few lines. */
-#include "report.h"
+#include "baseline.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,6 +116,9 @@ static void put_rules(struct report *r)
 			out_put(&r->out, OUT_PLAIN, "snarl: suppression not used: %s:%u: %s\n", x->file, x->line,
 				x->text);
 	}
+	if (r->verbose && r->has_baseline && baseline_unseen(r))
+		out_put(&r->out, OUT_PLAIN, "snarl: of the baseline, %llu did not come up again\n",
+			(unsigned long long)baseline_unseen(r));
 }
 
 void summary_notes(struct report *r)
@@ -170,7 +173,7 @@ static void put_findings(struct report *r, const struct report_counts *c)
 {
 	struct out *o = &r->out;
 	const char *sep = "";
-	out_put(o, OUT_ALARM, "%llu finding%s", (unsigned long long)c->findings, plural(c->findings));
+	out_put(o, OUT_ALARM, "%llu %sfinding%s", (unsigned long long)c->findings, r->has_baseline ? "new " : "", plural(c->findings));
 	out_put(o, OUT_PLAIN, " (");
 	for (int k = 0; k <= NR_KINDS; k++) {
 		if (!c->by_kind[k])
@@ -215,7 +218,7 @@ static void put_coverage(struct report *r, const struct totals *t)
 static void put_clean(struct report *r, const struct totals *t)
 {
 	struct out *o = &r->out;
-	out_put(o, OUT_GOOD, "no problems found%s", t->incomplete ? " in what was seen" : "");
+	out_put(o, OUT_GOOD, "no %sproblems found%s", r->has_baseline ? "new " : "", t->incomplete ? " in what was seen" : "");
 	out_put(o, OUT_PLAIN, ": %llu lock%s, %llu edge%s, ", (unsigned long long)t->locks, plural(t->locks),
 		(unsigned long long)t->edges, plural(t->edges));
 	if (t->cycles)
@@ -247,6 +250,8 @@ void summary_text(struct report *r, const struct summary_hints *h)
 		put_clean(r, &t);
 	if (c.findings && h->child && !t.child_answered)
 		out_put(o, OUT_PLAIN, "; the program itself did not answer");
+	if (c.known)
+		out_put(o, OUT_PLAIN, "; %llu known from the baseline", (unsigned long long)c.known);
 	if (c.suppressed)
 		out_put(o, OUT_PLAIN, "; %llu suppressed", (unsigned long long)c.suppressed);
 	if (c.advice)
