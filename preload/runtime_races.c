@@ -4,6 +4,7 @@
 #include "core/module.h"
 #include "core/reporter.h"
 #include "detect/emit.h"
+#include "detect/hybrid.h"
 #include "detect/race.h"
 #include "detect/race_found.h"
 #include "hooks/interpose.h"
@@ -38,6 +39,7 @@ static void gs_wanted(void)
 void races_prepare(const struct options *o)
 {
 	race_wanted = o->races != RACES_OFF;
+	race_hybrid = o->races == RACES_HYBRID;
 	watch_thread_of_caller = thread_of_caller; /* compiled-in calls come without the engine too */
 	struct engine_how how = { .nr_modules = module_count(), .instrument = o->instrument };
 	if (o->races != RACES_OFF && engine_wanted(&how))

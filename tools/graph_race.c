@@ -26,6 +26,8 @@ void graph_add_races(struct graph *g)
 		for (unsigned p = 0; p < f->nr_parties; p++)
 			for (unsigned h = 0; h < f->parties[p].nr_holds; h++)
 				graph_node_of(g, f->section, f->parties[p].holds[h].lock, g->classes);
+		if (f->usual.all)
+			graph_node_of(g, f->section, f->usual.lock, g->classes);
 	}
 }
 
@@ -39,7 +41,7 @@ static bool wanted(struct graph *g, const struct graph_view *v, const struct fin
 		for (unsigned h = 0; h < f->parties[p].nr_holds; h++)
 			if (graph_node_of(g, f->section, f->parties[p].holds[h].lock, g->classes)->shown)
 				return true;
-	return false;
+	return f->usual.all && graph_node_of(g, f->section, f->usual.lock, g->classes)->shown;
 }
 
 void graph_put_races(struct graph *g, const struct graph_view *v, FILE *to)
@@ -54,7 +56,9 @@ void graph_put_races(struct graph *g, const struct graph_view *v, FILE *to)
 			fprintf(to, "\tr%zu [label=\"", i);
 			graph_put_text(to, x->name);
 			fprintf(to, "\\n%s", f->kind_slug);
-			fputs("\", shape=box, style=\"filled,bold\", fillcolor=\"#ffe0e0\", color=red];\n", to);
+			fputs(f->kind == KIND_UNGUARDED_WRITE ? "\", shape=box, style=\"filled,bold\", fillcolor=\"#fff0d0\", color=orange];\n"
+							      : "\", shape=box, style=\"filled,bold\", fillcolor=\"#ffe0e0\", color=red];\n",
+			      to);
 		}
 		for (unsigned p = 0; p < f->nr_parties; p++) {
 			const struct party *a = &f->parties[p];
@@ -75,5 +79,9 @@ void graph_put_races(struct graph *g, const struct graph_view *v, FILE *to)
 				fputs("\"];\n", to);
 			}
 		}
+		if (f->usual.all)
+			fprintf(to, "\tn%u -> r%u [style=bold, arrowhead=none, color=darkgreen, label=\"usually guards it\\nheld in %llu of %llu %s\"];\n",
+				graph_node_of(g, f->section, f->usual.lock, g->classes)->index, x->index, (unsigned long long)f->usual.held,
+				(unsigned long long)f->usual.all, f->kind == KIND_UNGUARDED_WRITE ? "writes" : "accesses");
 	}
 }

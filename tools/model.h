@@ -116,7 +116,12 @@ struct finding {
 	struct party *parties;
 	uint64_t *locks;
 	struct place place;
-	bool flag; /* a race over what looks like a flag */
+	bool flag;   /* a race over what looks like a flag */
+	bool chance; /* a race that only the order of locks kept apart */
+	/* The lock that was held in so many of all accesses of the place (unguarded-write: of all writes); all 0: not known. */
+	struct {
+		uint64_t lock, held, all;
+	} usual;
 };
 
 struct note {

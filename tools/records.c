@@ -265,7 +265,11 @@ static const char *add_finding(struct section *s, const json_t *o)
 		if (json_integer_value(json_array_get(locks, i)) > 0)
 			x->locks[x->nr_locks++] = (uint64_t)json_integer_value(json_array_get(locks, i));
 	x->flag = json_is_true(json_object_get(o, "flag"));
-	const json_t *p = json_object_get(o, "place");
+	x->chance = json_is_true(json_object_get(o, "chance"));
+	const json_t *u = json_object_get(o, "usual"), *p = json_object_get(o, "place");
+	x->usual.lock = number(u, "lock");
+	x->usual.held = number(u, "held");
+	x->usual.all = x->usual.lock ? number(u, "of") : 0;
 	x->place = (struct place){ .what = text(m, p, "what"),
 				   .address = number(p, "address"),
 				   .module = number(p, "module"),

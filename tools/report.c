@@ -39,7 +39,7 @@ static struct fold *fold_of(struct report *r, const struct finding *x)
 	struct fold *f;
 	struct mem *m = &r->model.mem;
 	/* Without a fingerprint nothing is known to be the same. */
-	const char *key = x->kind == KIND_DATA_RACE ? report_race_key(r, x) : NULL;
+	const char *key = x->kind == KIND_DATA_RACE || x->kind == KIND_UNGUARDED_WRITE ? report_race_key(r, x) : NULL;
 	if (!key)
 		key = x->fingerprint ? mem_printf(m, "%s %s", x->kind_slug, x->fingerprint)
 				     : mem_printf(m, "%s #%zu", x->kind_slug, r->next);

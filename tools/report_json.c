@@ -204,6 +204,15 @@ json_t *report_json_finding(struct report *r, const struct fold *fold)
 	set(o, "locks", locks);
 	if (f->place.what)
 		set(o, "place", place(r, f));
+	if (f->chance)
+		set(o, "chance", json_true());
+	if (f->usual.all) {
+		json_t *u = json_object();
+		set(u, "lock", lock(r, s, f->usual.lock));
+		set(u, "held", num(f->usual.held));
+		set(u, "of", num(f->usual.all));
+		set(o, "usual", u);
+	}
 	set(o, "suppression", str(suppressions_line(&r->names, f)));
 	if (fold->rule) {
 		json_t *rule = json_object();

@@ -46,6 +46,23 @@ static void put_site(struct report *r, const struct finding *f, const struct par
 	out_put(o, OUT_PLACE, ")");
 }
 
+static void put_usual(struct report *r, const struct finding *f, const struct party *guarded)
+{
+	struct out *o = &r->out;
+	out_put(o, OUT_PLAIN, "  It is usually guarded by ");
+	out_put(o, OUT_LOCK, "%s", names_lock(&r->names, f->section, f->usual.lock));
+	out_put(o, OUT_PLAIN, ": held in %llu of %llu %s so far", (unsigned long long)f->usual.held, (unsigned long long)f->usual.all,
+		guarded ? "writes" : "accesses");
+	if (guarded) {
+		out_put(o, OUT_PLAIN, ", as by %s", names_thread(&r->names, f->section, guarded->thread, false));
+		if (model_stack(f->section, guarded->stack))
+			out_put(o, OUT_PLACE, " (%s)", names_site(&r->names, f->section, guarded->stack));
+	}
+	out_put(o, OUT_PLAIN, ".\n");
+}
+
+static bool is_guarded(const struct party *p) { return strcmp(p->role, "guarded") == 0; }
+
 void report_race_story(struct report *r, const struct finding *f)
 {
 	struct out *o = &r->out;
@@ -54,9 +71,11 @@ void report_race_story(struct report *r, const struct finding *f)
 	for (unsigned i = 0; i < f->nr_parties; i++) {
 		const struct party *p = &f->parties[i];
 		bool earlier = strcmp(p->role, "earlier") == 0;
+		if (is_guarded(p))
+			continue;
 		out_put(o, OUT_PLAIN, "  ");
 		out_put(o, OUT_BOLD, "%s", names_thread(&r->names, f->section, p->thread, true));
-		out_put(o, OUT_PLAIN, " %s ", p->access.write ? earlier ? "had written" : "writes" : earlier ? "had read" : "reads");
+		out_put(o, OUT_PLAIN, " %s ", p->access.write ? earlier ? "had written" : f->kind == KIND_UNGUARDED_WRITE ? "wrote" : "writes" : earlier ? "had read" : "reads");
 		if (i == 0 || !f->place.text)
 			out_put(o, OUT_LOCK, "%s", names_datum(&r->names, f));
 		else
@@ -65,19 +84,25 @@ void report_race_story(struct report *r, const struct finding *f)
 		put_locks(r, f, p);
 		out_put(o, OUT_PLAIN, ".\n");
 	}
-	if (f->nr_parties == 2 && (f->parties[0].nr_holds || f->parties[1].nr_holds))
+	const struct party *guarded = NULL;
+	for (unsigned i = 0; i < f->nr_parties; i++)
+		if (is_guarded(&f->parties[i]))
+			guarded = &f->parties[i];
+	if (!guarded && f->nr_parties == 2 && (f->parties[0].nr_holds || f->parties[1].nr_holds))
 		out_put(o, OUT_PLAIN, common_lock(f) ? "  Both hold a lock, but not both of them alone.\n"
 						      : "  They hold no lock in common.\n");
+	if (f->usual.all)
+		put_usual(r, f, guarded);
 }
 
 void report_race_party(struct report *r, const struct finding *f, const struct party *p)
 {
 	struct out *o = &r->out;
-	(void)f;
-	bool earlier = strcmp(p->role, "earlier") == 0;
+	bool earlier = strcmp(p->role, "earlier") == 0, past = earlier || f->kind == KIND_UNGUARDED_WRITE;
 	out_put(o, OUT_PLAIN, "  %s %llu byte%s at 0x%llx%s here:\n",
-		p->access.write ? earlier ? "wrote" : "writes" : earlier ? "had read" : "reads", (unsigned long long)p->access.size,
-		p->access.size == 1 ? "" : "s", (unsigned long long)p->access.address, earlier ? ", before that," : "");
+		p->access.write ? past ? "wrote" : "writes" : earlier ? "had read" : "reads", (unsigned long long)p->access.size,
+		p->access.size == 1 ? "" : "s", (unsigned long long)p->access.address,
+		is_guarded(p) ? ", as usual," : earlier ? ", before that," : "");
 	report_text_stack(r, trace_get(&r->symbols, f->section, p->stack), 4);
 }
 
@@ -145,7 +170,7 @@ const char *report_race_key(struct report *r, const struct finding *f)
 		where = whole_array(r, names_datum(&r->names, f));
 	else if (f->place.what && model_stack(f->section, f->place.stack))
 		where = names_site(&r->names, f->section, f->place.stack);
-	return mem_printf(&r->model.mem, "%s %s %s %s", f->kind_slug, swap ? b : a, swap ? a : b, where);
+	return mem_printf(&r->model.mem, "%s%s %s %s %s", f->kind_slug, f->chance ? " by chance" : "", swap ? b : a, swap ? a : b, where);
 }
 
 /* Plain moves are all that is left of an atomic load or store; where they came from is in the debug information. */
@@ -166,7 +191,7 @@ static bool atomic_side(struct report *r, const struct finding *f, const struct 
 
 bool report_race_atomic(struct report *r, const struct finding *f)
 {
-	if (f->kind != KIND_DATA_RACE || f->nr_parties != 2)
+	if ((f->kind != KIND_DATA_RACE && f->kind != KIND_UNGUARDED_WRITE) || f->nr_parties != 2)
 		return false;
 	names_datum(&r->names, f);
 	return f->place.atomic || (atomic_side(r, f, &f->parties[0]) && atomic_side(r, f, &f->parties[1]));

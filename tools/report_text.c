@@ -88,7 +88,9 @@ static const char *consequence(const struct finding *f)
 	case KIND_DEAD_OWNER:
 		return "Nobody is left to release it.";
 	case KIND_DATA_RACE:
-		return "What is read or left there is a matter of luck.";
+		return f->chance ? "Which of them got a lock first kept them apart this time." : "What is read or left there is a matter of luck.";
+	case KIND_UNGUARDED_WRITE:
+		return "Whoever holds the lock may see it change.";
 	default:
 		return NULL;
 	}
@@ -167,7 +169,7 @@ static void story_party(struct report *r, const struct finding *f, const struct 
 
 static void story(struct report *r, const struct finding *f)
 {
-	if (f->kind == KIND_DATA_RACE && f->nr_parties) {
+	if ((f->kind == KIND_DATA_RACE || f->kind == KIND_UNGUARDED_WRITE) && f->nr_parties) {
 		report_race_story(r, f);
 		return;
 	}
@@ -237,7 +239,7 @@ static void detail_party(struct report *r, const struct finding *f, const struct
 	for (unsigned h = 0; h < p->nr_holds; h++) {
 		out_put(o, OUT_PLAIN, "  %s ",
 			f->kind == KIND_LOCK_ORDER      ? "had locked"
-			: strcmp(p->role, "earlier") == 0 ? "held"
+			: strcmp(p->role, "earlier") == 0 || f->kind == KIND_UNGUARDED_WRITE ? "held"
 			: strcmp(p->role, "other") == 0 ? onlooker(f)
 							: "holds");
 		out_put(o, OUT_LOCK, "%s", lock(r, f, p->holds[h].lock));
@@ -298,6 +300,8 @@ static void detail_locks(struct report *r, const struct finding *f)
 	for (unsigned i = 0; i < f->nr_locks; i++)
 		if (!told(ids, nr, f->locks[i]))
 			*MEM_PUSH(ids, nr, cap) = f->locks[i];
+	if (!told(ids, nr, f->usual.lock))
+		*MEM_PUSH(ids, nr, cap) = f->usual.lock;
 	for (unsigned i = 0; i < f->nr_parties; i++) {
 		const struct party *p = &f->parties[i];
 		if (!told(ids, nr, p->wants.lock))

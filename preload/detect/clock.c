@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/spin.h"
 #include "base/sys.h"
+#include "detect/hybrid.h"
 
 #define IDLE_ENOUGH 64u
 #define TCB_BYTES   2304u      /* glibc's struct pthread, which pthread_t points to */
@@ -55,6 +56,10 @@ uint32_t clock_owner(uint32_t slot, uint32_t clock)
 
 void race_tag_step(struct race_thread *rt)
 {
+	if (unlikely(race_hybrid)) {
+		hybrid_tag_step(rt);
+		return;
+	}
 	/* xorshift64; another tag than the present one. */
 	uint64_t x = rt->random, now = race_tls.write_tag >> 1 & 127;
 	x ^= x << 13;
@@ -140,7 +145,6 @@ void race_thread_started(struct thread *t)
 	for (uint32_t i = 0; i < RACE_SLOTS; i++)
 		vc[i] = 0;
 	bool seen = sync_take(KEY_START(t->id), vc);
-	sync_drop(KEY_START(t->id));
 	spin_lock(&lock);
 	/* Created where nobody saw it, as inside libc for a timer: it comes after everything there is. */
 	for (uint32_t n = 1; !seen && n < width; n++)
@@ -187,6 +191,9 @@ void race_thread_started(struct thread *t)
 		shadow_wipe(t->stacks.lo, (top > t->stacks.hi && top - t->stacks.lo < MAX_STACK ? top : t->stacks.hi) - t->stacks.lo);
 	}
 	t->race = rt;
+	if (unlikely(race_hybrid) && !hybrid_started(t))
+		race_stop("no memory for a thread's second clock");
+	sync_drop(KEY_START(t->id));
 }
 
 void race_thread_ended(struct thread *t)
@@ -259,6 +266,8 @@ void clock_learn_all(struct race_thread *rt)
 			rt->nonempty = true;
 		}
 	}
+	if (unlikely(race_hybrid))
+		hybrid_learn(rt);
 }
 
 void clock_fork_child(void)

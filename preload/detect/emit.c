@@ -14,6 +14,7 @@
 #include "detect/emit_line.h"
 #include "detect/emit_fields.h"
 #include "detect/fingerprint.h"
+#include "detect/guard.h"
 #include "detect/race_inside.h"
 #include "detect/race_set.h"
 #include "detect/segment.h"
@@ -231,6 +232,14 @@ static void put_finding(const struct finding *x, int grade, uint64_t print)
 			emit_put_place(&f, x->place);
 		if (x->flag)
 			fmt_str(&f, ",\"flag\":true");
+		if (x->chance)
+			fmt_str(&f, ",\"chance\":true");
+		if (x->usual.all) {
+			field_lock(&f, ",\"usual\":{\"lock\":", x->usual.lock);
+			field_u(&f, ",\"held\":", x->usual.held);
+			field_u(&f, ",\"of\":", x->usual.all);
+			fmt_c(&f, '}');
+		}
 		fmt_c(&f, '}');
 	} while (!emit_line_end(&f));
 }
@@ -268,6 +277,8 @@ static void facts_of(const struct finding *x)
 	}
 	for (unsigned i = 0; i < x->nr_locks; i++)
 		emit_lock_fact(x->lock[i]);
+	if (x->usual.all)
+		emit_lock_fact(x->usual.lock);
 	if (x->place) {
 		emit_module_fact(x->place->module);
 		emit_thread_fact(x->place->thread);
@@ -417,6 +428,7 @@ void emit_end(const char *reason)
 	put_count("births and joins of threads not recorded (memory)", segment_dropped());
 	put_count("cycle searches given up at their budget", s.cut);
 	put_count("accesses whose stack or locks could not be kept (memory)", race_contexts_lost());
+	put_count("places whose guarding lock was not counted (limit 65536)", guard_lost());
 	put_count("synchronisation objects let go, so that races may have been missed (more than 2 million)", sync_count());
 	put_no_races();
 	put_count("objects not registered (memory)", object_dropped());

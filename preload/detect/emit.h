@@ -52,7 +52,11 @@ struct finding {
 	const uint32_t *lock;
 	unsigned nr_locks;
 	const struct finding_place *place; /* NULL none */
-	bool flag;                         /* of a race: see race.h */
+	bool flag, chance;                 /* of a race: see race.h */
+	/* The lock that was held in so many of all accesses (unguarded-write: writes) of the place; all 0: not known. */
+	struct {
+		uint32_t lock, held, all;
+	} usual;
 };
 
 /* Writes it unless the same (fingerprint) was written before. Returns whether it was new. */

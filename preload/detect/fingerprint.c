@@ -88,6 +88,8 @@ uint64_t fingerprint_of(const struct finding *f)
 {
 	const char *slug = kind_facts[f->kind].slug;
 	uint64_t h = add(FNV_START, slug, strlen(slug)), sum = 0;
+	if (f->chance) /* the same two places without it are another finding */
+		h = add(h, "chance", 6);
 	/* Sums, because a ring has no first member. */
 	for (unsigned i = 0; i < f->nr_threads; i++)
 		sum += of_thread(&f->thread[i]);

@@ -1,4 +1,5 @@
 /* happens.c - What calls say to the race detector: order, and which memory they use themselves. */
+#include "detect/hybrid.h"
 #include "detect/verbs.h"
 
 void happens_before_slow(struct thread *t, uintptr_t key)
@@ -21,6 +22,8 @@ void happens_after_slow(struct thread *t, uintptr_t key)
 	}
 	sync_recv(t, key);
 	race_set_changed(t->race);
+	if (unlikely(race_hybrid) && n && t->held[n - 1].addr == key)
+		hybrid_locked(t);
 	gate_open();
 }
 

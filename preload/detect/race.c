@@ -14,6 +14,8 @@
 #include "core/heap.h"
 #include "core/module.h"
 #include "core/thread.h"
+#include "detect/guard.h"
+#include "detect/hybrid.h"
 #include "detect/race_found.h"
 
 bool race_on, race_wanted;
@@ -26,7 +28,7 @@ bool race_start(const struct race_engine *engine, void (*found)(struct thread *,
 	if (engine)
 		race_engine = *engine;
 	found_race = found ? found : race_found;
-	race_on = shadow_start() && sync_start() && readers_start();
+	race_on = shadow_start() && sync_start() && readers_start() && (!race_hybrid || hybrid_start());
 	return race_on;
 }
 
@@ -66,7 +68,7 @@ void race_benign(uintptr_t addr, size_t bytes)
 		atomic_store(&nr_benign, ARRAY_SIZE(benign));
 }
 
-static bool is_benign(uintptr_t addr)
+bool race_is_benign(uintptr_t addr)
 {
 	uint32_t nr = atomic_load_explicit(&nr_benign, memory_order_acquire);
 	for (uint32_t i = 0; i < nr && i < ARRAY_SIZE(benign); i++)
@@ -153,7 +155,7 @@ static bool report(const struct access *a, uintptr_t addr, uint64_t mask, uint64
 	x.before.addr = (addr & ~7ul) + (unsigned)__builtin_ctz(theirs);
 	x.before.bytes = (uint8_t)__builtin_popcount(theirs);
 	x.flag = is_flag(&x);
-	if (!is_benign(x.now.addr > x.before.addr ? x.now.addr : x.before.addr))
+	if (!race_is_benign(x.now.addr > x.before.addr ? x.now.addr : x.before.addr))
 		found_race(a->t, &x);
 	return x.flag;
 }
@@ -216,7 +218,7 @@ static bool rule(const struct access *a, struct granule *g, uintptr_t addr, uint
 void race_catch_up(struct thread *t)
 {
 	uintptr_t pending = t->race->pending;
-	t->race->pending &= PENDING_IGNORE;
+	t->race->pending &= PENDING_IGNORE | PENDING_SLOW;
 	if (unlikely(t->race->poked)) {
 		uintptr_t key = atomic_exchange(&t->race->poked, 0);
 		if (key == POKED_ALL)
@@ -252,6 +254,24 @@ static struct access access_of(struct thread *t, bool write, uint32_t stack)
 
 static uint64_t mask_of(uintptr_t addr, uintptr_t stop) { return (uint64_t)((0xffu >> (8 - (stop - addr))) << (addr & 7)) << RECORD_SHIFT; }
 
+/* What is ordered as far as locks go. False: it is order from now on, as in rule(). */
+static bool by_locks(const struct access *a, struct granule *g, uintptr_t addr, uint64_t mask, bool keep)
+{
+	struct hybrid_access h = { .t = a->t, .addr = addr, .mask = (uint32_t)(mask >> RECORD_SHIFT), .stack = a->stack,
+				   .set = a->rt->set == RACE_NO_SET ? 0 : a->rt->set, .write = a->write };
+	struct race_report x = { .chance = true };
+	if (!hybrid_seen(&h, keep, &x.before))
+		return true;
+	x.now = (struct race_side){ a->t->id, a->stack, h.set, (addr & ~7ul) + (unsigned)__builtin_ctz(h.mask),
+				    (uint8_t)__builtin_popcount(h.mask), a->write };
+	x.flag = is_flag(&x);
+	if (x.flag && keep) /* so machine code looks that uses atomics: no guess upon a guess */
+		make_sync(g, addr, mask, a->rt);
+	else if (!race_is_benign(x.now.addr > x.before.addr ? x.now.addr : x.before.addr))
+		found_race(a->t, &x);
+	return !x.flag;
+}
+
 bool access_seen(struct thread *t, uintptr_t addr, size_t bytes, bool write, uint32_t stack)
 {
 	struct race_thread *rt = t->race;
@@ -267,7 +287,7 @@ bool access_seen(struct thread *t, uintptr_t addr, size_t bytes, bool write, uin
 		struct granule *g = shadow_get(addr);
 		if (!g)
 			return false;
-		if (!rule(&a, g, addr, mask_of(addr, stop), true)) {
+		if (!rule(&a, g, addr, mask_of(addr, stop), true) || (unlikely(race_hybrid) && !by_locks(&a, g, addr, mask_of(addr, stop), true))) {
 			tag = false;
 			if (race_is_behind(rt))
 				race_catch_up(t);
@@ -275,6 +295,8 @@ bool access_seen(struct thread *t, uintptr_t addr, size_t bytes, bool write, uin
 		}
 		addr = stop;
 	}
+	if (unlikely(race_hybrid) && tag)
+		hybrid_tagged(t, end - bytes, bytes);
 	return tag;
 }
 
@@ -397,6 +419,13 @@ void mem_fresh(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
 		race_engine.forget(t, addr, bytes);
 }
 
+static void freed(const struct access *a, struct granule *g, uintptr_t addr, uint64_t mask, bool keep)
+{
+	rule(a, g, addr, mask, keep);
+	if (unlikely(race_hybrid))
+		by_locks(a, g, addr, mask, false);
+}
+
 void mem_gone(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
 {
 	uintptr_t at = addr, end = addr + bytes;
@@ -410,7 +439,7 @@ void mem_gone(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
 		struct granule *g = shadow_get(at);
 		stop = (at | 7) + 1 < kept ? (at | 7) + 1 : kept;
 		if (g)
-			rule(&a, g, at, mask_of(at, stop), true);
+			freed(&a, g, at, mask_of(at, stop), true);
 	}
 	for (uintptr_t stop; at < end; at = stop) {
 		stop = shadow_next(at, end, &at);
@@ -418,10 +447,12 @@ void mem_gone(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
 		for (uintptr_t to; g && at < stop; g++, at = to) {
 			to = (at | 7) + 1 < stop ? (at | 7) + 1 : stop;
 			if (g->record[0] | g->record[1] | g->record[2])
-				rule(&a, g, at, mask_of(at, to), false);
+				freed(&a, g, at, mask_of(at, to), false);
 		}
 	}
 	shadow_wipe(kept, end - kept);
+	if (unlikely(race_hybrid) && kept > addr)
+		hybrid_wipe(addr, kept - addr);
 	if (race_engine.forget)
 		race_engine.forget(t, addr, bytes);
 }
@@ -435,6 +466,7 @@ void race_fork_child(struct thread *self)
 	sync_fork_child();
 	readers_fork_child();
 	clock_fork_child();
+	hybrid_fork_child();
 	if (self) {
 		self->race = NULL;
 		race_thread_started(self);

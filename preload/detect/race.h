@@ -38,7 +38,8 @@ extern bool race_on; /* set once at start, before there is a second thread */
 #define RACE_NO_SET   UINT32_MAX /* locks held: not looked up since they changed */
 
 #define POKED_ALL ((uintptr_t)1)
-enum { PENDING_IGNORE = 1, PENDING_NEXT = 2 }; /* no accesses now; and the granule after it */
+/* No accesses now; and the granule after it; never by access_fast (races=hybrid). */
+enum { PENDING_IGNORE = 1, PENDING_NEXT = 2, PENDING_SLOW = 4 };
 
 struct race_context {
 	uint64_t key; /* set << 32 | stack */
@@ -300,6 +301,7 @@ struct race_side {
 struct race_report {
 	struct race_side now, before;
 	bool flag;
+	bool chance; /* this run ordered them, by the order in which a lock went round: races=hybrid */
 };
 
 /*
@@ -334,6 +336,7 @@ void race_sync_mark(struct thread *t, uintptr_t addr, unsigned bytes);
 void race_benign(uintptr_t addr, size_t bytes);
 /* The calling thread's accesses do not count until as many ends as begins; on either side of a pair that is otherwise a race. */
 void race_ignore(bool begin);
+bool race_is_benign(uintptr_t addr);
 
 /* Memory is the program's from now on (after malloc, mmap): starts clean. Gate shut. */
 void mem_fresh(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack);

@@ -20,10 +20,11 @@
 /* Pairs of places that have been told, or are being told: a race in a loop comes by a million times. */
 static _Atomic uint64_t told[TOLD];
 
-static bool told_before(const struct race_report *r)
+static bool told_before(const struct race_report *r, bool chance)
 {
 	uint64_t a = (uint64_t)r->now.stack << 2 | r->now.write, b = (uint64_t)r->before.stack << 2 | r->before.write;
 	uint64_t key = (a < b ? a : b) * 0x9e3779b97f4a7c15ull ^ (a < b ? b : a) * 0xc2b2ae3d27d4eb4full;
+	key = chance ? ~key : key;
 	key |= !key;
 	for (uint32_t n = 0, i = (uint32_t)(key >> 40) % TOLD; n < 64; n++, i = (i + 1) % TOLD) {
 		uint64_t have = 0;
@@ -93,33 +94,61 @@ static unsigned holds_of(uint32_t set, struct order_hold *h)
 	return n;
 }
 
-void race_found(struct thread *t, const struct race_report *r)
+static void put(const struct race_report *r, struct finding *x, const char *now, const char *before)
 {
 	struct order_hold holds[2][MAX_HOLDS];
 	struct finding_access access[2] = {
 		{ r->now.addr, r->now.bytes, r->now.write },
 		{ r->before.addr, r->before.bytes, r->before.write },
 	};
-	(void)t;
-	if (told_before(r) || opaque(r->now.stack) || opaque(r->before.stack))
-		return;
 	struct finding_place place = place_of(r->now.addr > r->before.addr ? r->now.addr : r->before.addr);
 	struct finding_thread parts[2] = {
-		{ .thread = r->now.thread, .role = "access", .stack = r->now.stack, .holds = holds[0],
+		{ .thread = r->now.thread, .role = now, .stack = r->now.stack, .holds = holds[0],
 		  .nr_holds = holds_of(r->now.set, holds[0]), .access = &access[0] },
-		{ .thread = r->before.thread, .role = "earlier", .stack = r->before.stack, .holds = holds[1],
+		{ .thread = r->before.thread, .role = before, .stack = r->before.stack, .holds = holds[1],
 		  .nr_holds = holds_of(r->before.set, holds[1]), .access = &access[1] },
 	};
-	emit_finding(&(struct finding){
+	x->thread = parts;
+	x->nr_threads = 2;
+	x->place = &place;
+	emit_finding(x);
+}
+
+void race_found(struct thread *t, const struct race_report *r)
+{
+	(void)t;
+	/* One by chance is told apart: the same without chance may yet come. */
+	if (told_before(r, r->chance) || opaque(r->now.stack) || opaque(r->before.stack))
+		return;
+	uintptr_t at = r->now.addr > r->before.addr ? r->now.addr : r->before.addr;
+	struct guard_usual usual = { 0 };
+	if (race_hybrid) {
+		guard_usual(at, &usual);
+		guard_told(at);
+	}
+	put(r, &(struct finding){
 		.kind = KIND_DATA_RACE,
-		.grade = r->flag ? GRADE_POSSIBLE : -1,
+		.grade = r->flag || r->chance ? GRADE_POSSIBLE : -1,
 		.message = r->flag ? "one thread stores what another one's branch depends on: order by a plain flag, unless it is an atomic"
-				   : "two threads access the same memory, at least one of them writes, and nothing orders the two",
-		.thread = parts,
-		.nr_threads = 2,
-		.place = &place,
+			 : r->chance ? "two threads access the same memory, at least one of them writes, and only the order in which a lock "
+				       "went round kept the two apart in this run"
+				     : "two threads access the same memory, at least one of them writes, and nothing orders the two",
 		.flag = r->flag,
-	});
+		.chance = r->chance,
+		.usual = { usual.lock, usual.held, usual.all },
+	}, "access", "earlier");
+}
+
+void guard_found(const struct guard_report *r)
+{
+	if (race_is_benign(r->bad.addr) || opaque(r->bad.stack) || opaque(r->good.stack))
+		return;
+	put(&(struct race_report){ .now = r->bad, .before = r->good }, &(struct finding){
+		.kind = KIND_UNGUARDED_WRITE,
+		.grade = -1,
+		.message = "a place that is usually written under one lock is written without it, and nothing else orders that",
+		.usual = { r->usual.lock, r->usual.held, r->usual.all },
+	}, "access", "guarded");
 }
 
 void emit_put_access(struct fmt *f, const struct finding_access *a)

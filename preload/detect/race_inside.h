@@ -10,6 +10,8 @@ extern struct race_engine race_engine;
 /* Keys that are not addresses. */
 #define KEY_START(thread) (1ul << 63 | (uintptr_t)(thread) << 1)
 #define KEY_END(thread)   (1ul << 63 | (uintptr_t)(thread) << 1 | 1)
+/* Where the second clocks of a key stand (hybrid.h). */
+#define KEY_WEAK(key) ((key) ^ 1ul << 58)
 /* Machine-code atomics of different size on one granule are one location. */
 #define KEY_ATOMIC(addr) ((addr) & ~(uintptr_t)7)
 
@@ -36,6 +38,8 @@ void clock_fork_child(void);
 bool sync_start(void);
 /* What it says joins into vc; true: something was new. */
 bool sync_take(uintptr_t key, uint32_t *vc);
+/* Joins vc into what it says. */
+void sync_join(uintptr_t key, const uint32_t *vc);
 /* Everything that thread may have done is ordered before whoever acquires from key. */
 void sync_lend(uintptr_t key, const struct race_thread *from);
 void sync_fork_child(void);

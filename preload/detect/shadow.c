@@ -8,6 +8,7 @@
 
 #include "base/spin.h"
 #include "base/sys.h"
+#include "detect/hybrid.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -131,6 +132,8 @@ void shadow_wipe(uintptr_t addr, size_t bytes)
 	uintptr_t end = addr + bytes;
 	if (end < addr || end >> 47)
 		return;
+	if (unlikely(race_hybrid))
+		hybrid_wipe(addr, bytes);
 	if (addr & 7 && addr < end) {
 		uintptr_t to = (addr | 7) + 1 < end ? (addr | 7) + 1 : end;
 		wipe_bytes(addr, to);

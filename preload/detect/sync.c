@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/sys.h"
+#include "detect/hybrid.h"
 
 #include <string.h>
 
@@ -191,6 +192,8 @@ void sync_send(struct thread *t, uintptr_t key)
 	if (unlikely(race_is_behind(rt))) /* what it read since may have told it more */
 		race_catch_up(t);
 	uint32_t own = race_clock(rt) - !rt->nonempty;
+	if (unlikely(race_hybrid))
+		hybrid_sent(t, key, own);
 	struct shard *s = shard_of(key, &hash);
 	struct sync *y = find(s, key, hash);
 	if (!y)
@@ -223,9 +226,11 @@ void sync_recv(struct thread *t, uintptr_t key)
 {
 	if (sync_take(key, t->race->vc))
 		t->race->nonempty = true;
+	if (unlikely(race_hybrid))
+		hybrid_received(t, key);
 }
 
-void sync_lend(uintptr_t key, const struct race_thread *from)
+void sync_join(uintptr_t key, const uint32_t *vc)
 {
 	uint32_t hash;
 	struct shard *s = shard_of(key, &hash);
@@ -234,7 +239,7 @@ void sync_lend(uintptr_t key, const struct race_thread *from)
 		y = add(s, key, hash);
 	bool ok = y && room_for(y, clock_width() > y->n ? clock_width() : y->n);
 	if (ok) {
-		join(y->c, from->vc, y->n);
+		join(y->c, vc, y->n);
 		y->slot = 0;
 	}
 	leave(s);
@@ -242,7 +247,14 @@ void sync_lend(uintptr_t key, const struct race_thread *from)
 		race_stop("no memory for the order of events");
 }
 
-void sync_drop(uintptr_t key)
+void sync_lend(uintptr_t key, const struct race_thread *from)
+{
+	sync_join(key, from->vc);
+	if (unlikely(race_hybrid))
+		sync_join(KEY_WEAK(key), from->vc);
+}
+
+static void drop(uintptr_t key)
 {
 	uint32_t hash;
 	struct shard *s = shard_of(key, &hash);
@@ -262,6 +274,13 @@ void sync_drop(uintptr_t key)
 		s->place[hole].key = 0;
 	}
 	leave(s);
+}
+
+void sync_drop(uintptr_t key)
+{
+	drop(key);
+	if (unlikely(race_hybrid))
+		drop(KEY_WEAK(key));
 }
 
 void sync_fork_child(void)

@@ -41,6 +41,9 @@
  *         access{op("write"|"read") size address}: `size` bytes from `address` on, of which the two share some.
  *         A data-race with flag:true is a plain load that decides a branch, against a plain store: perhaps atomics (readers with
  *         debug information may know), else order by luck.
+ *         A data-race with chance:true is one that this run ordered, by the order in which a lock went round (races=hybrid).
+ *         unguarded-write: "access" is a write without the lock that usually guards the place, "guarded" one under it.
+ *         usual{lock held of}: the lock that was held in `held` of all `of` accesses (unguarded-write: writes) of the place so far.
  *         A data-race has place{what address}: what lies where they meet. what: "global" (module offset), "heap" (start size
  *         stack thread: the block, where and by whom it was allocated), "stack" (thread: whose), "tls" (thread), "unknown".
  *         In a ring, threads[i] wants a lock that threads[i+1] holds, and the last one's is held by threads[0].

@@ -7,6 +7,7 @@
  *	... = ...;  / * EXPECT: data-race in CASE, CASE * /	the guilty line: it has to be in a report of that case
  *	static ...  / * EXPECT: silence in CASE, CASE * /	nothing may be reported
  *	... = ...;  / * MAY: data-race in CASE * /		a report may name this line as well
+ *	... = ...;  / * HYBRID: unguarded-write in CASE * /	the same with races=hybrid, which finds that besides (data-race as well)
  *	/ * TSAN: cries in CASE: why * /, / * TSAN: misses CASE: why * /	where ThreadSanitizer is known to be wrong
  *	/ * SNARL: cries in CASE: why * /, / * SNARL: misses CASE: why * /	where snarl is; "at times cries in" if not each time
  *
