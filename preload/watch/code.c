@@ -39,8 +39,7 @@ uint32_t code_place(const struct code *c, uintptr_t addr)
 	return UINT32_MAX;
 }
 
-/* Refers to what might be out of a copy's reach: no linker does that, but bytes that are not really code do. */
-static bool too_far(const struct code *c, const struct insn *i)
+bool code_too_far(const struct code *c, const struct insn *i)
 {
 	if (i->kind == INSN_JCC || i->kind == INSN_JMP)
 		return code_place(c, insn_goal(c, i)) == UINT32_MAX;
@@ -70,7 +69,7 @@ static int decode_function(struct code *c, const struct decoder *d, struct code_
 			f->alone = PLAN_USES_GS;
 			c->uses_gs = true;
 		}
-		if (too_far(c, i))
+		if (code_too_far(c, i))
 			i->is |= INSN_PINNED;
 		bit_set(c->start, at);
 		at += i->len;
@@ -120,7 +119,7 @@ static void count_gap(struct code *c, const struct decoder *d, uint32_t lo, uint
 	}
 }
 
-/* Hand-written code without unwind information, or data: it is not patched, but its branches count, wherever one
+/* Hand-written code that was not understood, or data: it is not patched, but its branches count, wherever one
  * could begin. Those into the middle of a function's instruction are none: nobody writes such, and most of what is tried
  * here is no branch at all. */
 static void scan_gap(struct code *c, const struct decoder *d, uint32_t lo, uint32_t hi, bool counted)
@@ -142,7 +141,12 @@ static void scan_gap(struct code *c, const struct decoder *d, uint32_t lo, uint3
 		count_gap(c, d, lo, hi);
 }
 
-static void scan_gaps(struct code *c, const struct decoder *d)
+static void scan_one(struct code *c, void *decoder, uint32_t lo, uint32_t hi, bool counted)
+{
+	scan_gap(c, decoder, lo, hi, counted);
+}
+
+void code_each_gap(struct code *c, gap_visitor visit, void *arg)
 {
 	uint32_t f = 0;
 	for (unsigned t = 0; t < c->view->nr_text; t++) {
@@ -154,12 +158,12 @@ static void scan_gaps(struct code *c, const struct decoder *d)
 		bool shared = unwind >= c->view->text[t].lo && unwind < c->view->text[t].hi, first = true;
 		for (; f < c->nr_fn && c->fn[f].lo < end; f++) {
 			if (at < c->fn[f].lo)
-				scan_gap(c, d, at, c->fn[f].lo, !shared || !first);
+				visit(c, arg, at, c->fn[f].lo, !shared || !first);
 			first = false;
 			at = c->fn[f].hi;
 		}
 		if (at < end)
-			scan_gap(c, d, at, end, !shared);
+			visit(c, arg, at, end, !shared);
 	}
 }
 
@@ -185,8 +189,11 @@ int code_open(struct code *c, const struct code_view *view, const struct decoder
 	for (uint32_t f = 0; f < c->nr_fn; f++)
 		if (decode_function(c, d, &c->fn[f]) < 0)
 			goto no_memory;
-	scan_gaps(c, d);
+	if (code_bare(c, d) < 0)
+		goto no_memory;
+	code_each_gap(c, scan_one, (void *)(uintptr_t)d);
 	code_targets(c);
+	code_bare_jumps(c);
 	code_stacks(c);
 	return 0;
 no_memory:

@@ -18,13 +18,16 @@ enum function_is {
 	FN_TABLE = 32,      /* a jump table of it was found */
 	FN_COMPUTED = 64,   /* an indirect jump whose target was computed, not loaded */
 	FN_PART = 128,      /* not entered by a call: its frame is another's, as of a .cold part */
+	FN_BARE = 256,      /* written by hand, without unwind information: keeps to no convention */
+	FN_CLEAN = 512,     /* and nothing in it is not code */
 };
 
 struct code_function {
 	uint32_t lo, hi;
 	uint32_t first, count; /* its instructions */
-	uint8_t is;            /* enum function_is */
+	uint16_t is;           /* enum function_is */
 	uint8_t alone;         /* enum plan_reason why it is left alone; PLAN_WATCHED: it is not */
+	uint8_t tables;        /* jump tables of it that were found, up to 255 */
 	uintptr_t lsda;
 };
 
@@ -92,11 +95,21 @@ static inline uintptr_t insn_goal(const struct code *c, const struct insn *i)
 	return c->base + i->at + i->len + (uintptr_t)(intptr_t)i->disp;
 }
 
+/* A span of text that belongs to no function; counted: not what merely shares a segment with code. */
+typedef void (*gap_visitor)(struct code *c, void *arg, uint32_t lo, uint32_t hi, bool counted);
+void code_each_gap(struct code *c, gap_visitor visit, void *arg);
+
 /* ---- for code.c alone ---- */
 /* Fills fn from the unwind information, ascending and without overlap. 0 or -1. */
 int code_functions(struct code *c);
 /* Marks the landing pads of a function with an LSDA. */
 void code_landing_pads(struct code *c, const struct code_function *f);
+/* Adds the functions found in gaps, and their instructions. 0 or -1. */
+int code_bare(struct code *c, const struct decoder *d);
+/* Sets FN_JUMPS where one of them jumps who knows where. */
+void code_bare_jumps(struct code *c);
+/* Refers to what might be out of a copy's reach: no linker does that, but bytes that are not really code do. */
+bool code_too_far(const struct code *c, const struct insn *i);
 /* Marks what instructions and data point to. */
 void code_targets(struct code *c);
 /* Sets FN_STACK_TAKEN and FN_FRAME. */

@@ -42,14 +42,14 @@ static bool same_frame(const struct code *c, const struct insn *i, const struct 
 	if (to == UINT32_MAX || (to >= f->lo && to < f->hi))
 		return false;
 	*out = code_function_at(c, to);
-	return *out && ((*out)->lo != to || ((*out)->is & FN_PART));
+	return *out && !((f->is | (*out)->is) & FN_BARE) && ((*out)->lo != to || ((*out)->is & FN_PART));
 }
 
 void code_stacks(struct code *c)
 {
 	for (uint32_t n = 0; n < c->nr_fn; n++) {
 		struct code_function *f = &c->fn[n];
-		bool frame = has_frame(c, f);
+		bool frame = !(f->is & FN_BARE) && has_frame(c, f);
 		f->is |= frame ? FN_FRAME : 0;
 		for (uint32_t i = f->first; i < f->first + f->count && !(f->is & FN_STACK_TAKEN); i++)
 			if (takes_address(&c->insn[i], frame))
@@ -64,13 +64,13 @@ void code_stacks(struct code *c)
 			for (uint32_t i = f->first; i < f->first + f->count; i++) {
 				if (!same_frame(c, &c->insn[i], f, &g))
 					continue;
-				uint8_t was = f->is, were = g->is;
+				uint16_t was = f->is, were = g->is;
 				f->is |= g->is & FN_STACK_TAKEN;
 				g->is |= f->is & FN_STACK_TAKEN;
 				if (!(g->is & FN_FRAME) && (g->is & FN_PART) == 0)
-					f->is &= (uint8_t) ~(f->is & FN_PART ? FN_FRAME : 0);
+					f->is &= (uint16_t) ~(f->is & FN_PART ? FN_FRAME : 0);
 				if ((f->is & FN_FRAME) == 0 && (g->is & FN_PART))
-					g->is &= (uint8_t)~FN_FRAME;
+					g->is &= (uint16_t)~FN_FRAME;
 				changed |= was != f->is || were != g->is;
 			}
 		}

@@ -52,8 +52,10 @@ static void try_table(struct code *c, struct code_function *f, uintptr_t table)
 		bit_set(c->target, at);
 		own += at >= f->lo && at < f->hi;
 	}
-	if (own >= 2)
+	if (own >= 2) {
 		f->is |= FN_TABLE;
+		f->tables += f->tables < UINT8_MAX;
+	}
 }
 
 /* An address that an instruction forms. */
@@ -318,7 +320,7 @@ void code_targets(struct code *c)
 		for (uint32_t i = f->first; i < f->first + f->count; i++)
 			if (c->insn[i].kind == INSN_JMP_FAR && !jump_loaded(c, f, i))
 				f->is |= FN_COMPUTED;
-		if ((f->is & FN_COMPUTED) && ((f->is & FN_OWN_LEA) || (f->is & (FN_LEA | FN_TABLE)) == FN_LEA))
+		if ((f->is & (FN_COMPUTED | FN_BARE)) == FN_COMPUTED && ((f->is & FN_OWN_LEA) || (f->is & (FN_LEA | FN_TABLE)) == FN_LEA))
 			resolve(c, f);
 	}
 }

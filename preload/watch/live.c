@@ -32,8 +32,8 @@ static uint32_t live_before(const struct live *l, const struct code *c, const st
 	switch (i->kind) {
 	case INSN_CALL:
 	case INSN_CALL_FAR:
-	case INSN_RET:
-		return GPRS_ALL;
+	case INSN_RET: /* whoever writes by hand may hand flags over */
+		return f->is & FN_BARE ? ALL : GPRS_ALL;
 	case INSN_JMP_FAR: /* gcc tests before a switch and branches in its cases */
 	case INSN_STOP:
 		return ALL;

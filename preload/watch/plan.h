@@ -38,6 +38,8 @@ struct code_view {
 	size_t eh_frame_hdr_bytes;
 	const Elf64_Rela *rela; /* those of type R_X86_64_RELATIVE are looked at; may be NULL */
 	size_t nr_rela;
+	const Elf64_Sym *symbols; /* the dynamic ones; may be NULL */
+	size_t nr_symbols;
 	uintptr_t bias;
 	bool pie; /* ET_DYN; false: code addresses may also stand in immediates */
 };
@@ -74,7 +76,7 @@ struct plan_moved {
 
 enum plan_reason {
 	PLAN_WATCHED,
-	PLAN_NO_FUNCTION,  /* outside all functions with unwind information */
+	PLAN_NO_FUNCTION,  /* outside all functions with unwind information, and not understood without */
 	PLAN_UNDECODABLE,  /* in a function that does not decode */
 	PLAN_DATA_IN_TEXT, /* in a function that reads its own bytes */
 	PLAN_RSEQ,         /* in a function with a restartable sequence */

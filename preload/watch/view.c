@@ -8,6 +8,7 @@
 struct dynamic {
 	uintptr_t rela, pltgot;
 	size_t rela_bytes, plt_bytes;
+	uintptr_t symbols, hash, gnu_hash;
 };
 
 /* Entries are addresses where the loader could write them, and link-time addresses elsewhere. */
@@ -26,6 +27,15 @@ static void read_dynamic(const struct module *m, const Elf64_Dyn *e, struct dyna
 		case DT_RELASZ:
 			d->rela_bytes = e->d_un.d_val;
 			break;
+		case DT_SYMTAB:
+			d->symbols = here(m, e->d_un.d_ptr);
+			break;
+		case DT_HASH:
+			d->hash = here(m, e->d_un.d_ptr);
+			break;
+		case DT_GNU_HASH:
+			d->gnu_hash = here(m, e->d_un.d_ptr);
+			break;
 		case DT_PLTGOT:
 			d->pltgot = here(m, e->d_un.d_ptr);
 			break;
@@ -35,6 +45,28 @@ static void read_dynamic(const struct module *m, const Elf64_Dyn *e, struct dyna
 		default:
 			break;
 		}
+}
+
+/* How many dynamic symbols there are is said by the tables to look them up with alone.
+ * source: gABI, "Hash Table"; of the GNU kind, glibc's elf/dl-lookup.c: the last chain ends with its lowest bit set. */
+static size_t symbols_of(const struct dynamic *d)
+{
+	if (!d->symbols)
+		return 0;
+	if (d->hash)
+		return ((const uint32_t *)d->hash)[1];
+	const uint32_t *h = (const uint32_t *)d->gnu_hash;
+	if (!h)
+		return 0;
+	uint32_t nr = h[0], first = h[1], words = h[2], last = 0;
+	const uint32_t *buckets = h + 4 + 2 * (size_t)words, *chain = buckets + nr;
+	for (uint32_t b = 0; b < nr; b++)
+		last = buckets[b] > last ? buckets[b] : last;
+	if (last < first)
+		return first;
+	while (!(chain[last - first] & 1))
+		last++;
+	return (size_t)last + 1;
 }
 
 static bool add_data(struct view *o, uintptr_t lo, uintptr_t hi, bool constant)
@@ -106,6 +138,8 @@ bool view_of(const struct module *m, struct view *o)
 	o->v.eh_frame_hdr_bytes = m->eh_frame_hdr_bytes;
 	o->v.rela = (const Elf64_Rela *)d.rela;
 	o->v.nr_rela = d.rela_bytes / sizeof(Elf64_Rela);
+	o->v.symbols = (const Elf64_Sym *)d.symbols;
+	o->v.nr_symbols = symbols_of(&d);
 	o->v.bias = m->bias;
 	o->v.pie = m->bias != 0;
 	return true;

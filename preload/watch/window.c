@@ -172,9 +172,16 @@ int windows_of(struct windows *w, const struct code *c, const struct code_functi
 	const struct insn *insn = &c->insn[f->first];
 	bool reached = true;
 	for (uint32_t lo = 0, hi; lo < f->count; lo = hi) {
-		reached |= bit_get(c->target, insn[lo].at) || (f->is & FN_JUMPS);
+		uint32_t len;
+		bool anywhere = (f->is & FN_JUMPS) != 0;
+		reached |= bit_get(c->target, insn[lo].at) || anywhere;
+		/* Surely code, but who goes there is not known, or where to: as with jumps nobody understands. */
+		if (!reached && (f->is & FN_CLEAN)) {
+			anywhere = true;
+			reached = !island_is_nop(code_bytes(c, insn[lo].at), insn[lo].len, &len);
+		}
 		for (hi = lo; hi < f->count; hi++) {
-			bool entered = hi > lo && (bit_get(c->target, insn[hi].at) || (f->is & FN_JUMPS) ||
+			bool entered = hi > lo && (bit_get(c->target, insn[hi].at) || anywhere ||
 						   insn[hi].at != insn[hi - 1].at + insn[hi - 1].len);
 			if (entered || ((insn[hi].is & INSN_PINNED) && !w->watch[hi]) || split(c, &insn[hi]))
 				break;
@@ -191,7 +198,7 @@ int windows_of(struct windows *w, const struct code *c, const struct code_functi
 		if (hi < f->count && hi == lo)
 			hi++; /* a pinned one stands alone */
 		uint8_t kind = insn[hi - 1].kind;
-		reached &= kind != INSN_JMP && kind != INSN_JMP_FAR && kind != INSN_RET && kind != INSN_STOP;
+		reached &= !anywhere && kind != INSN_JMP && kind != INSN_JMP_FAR && kind != INSN_RET && kind != INSN_STOP;
 	}
 	return 0;
 }

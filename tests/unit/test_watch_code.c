@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "watch/code.h"
+#include "watch/live.h"
 #include "watch_elf.h"
 
 /*
@@ -54,6 +55,29 @@ FUNCTION(keeps_frame, "push %rbp\nmov %rsp, %rbp\nmov %rdi, -8(%rbp)\ncall plain
 FUNCTION(gives_frame, "push %rbp\nmov %rsp, %rbp\nlea -8(%rbp), %rdi\ncall plain\n" AT(
 			  gives_frame) "mov -8(%rbp), %rax\nleave\nret");
 FUNCTION(free_rbp, "push %rbp\nmov %rdi, %rbp\n" AT(free_rbp) "mov 8(%rbp), %rax\npop %rbp\nret");
+
+/* Written by hand, without unwind information. Long enough together that looking for them is worth it. */
+#define BARE(name, body)                                                                                              \
+	__asm__(".text\n.balign 16\n" #name ":\n" body "\n"                                                           \
+		".section .rodata\n.balign 4\n.globl where_" #name "\nwhere_" #name ":\n"                             \
+		".long " #name " - . + 0x1000000, " #name "_at - . + 0x1000000\n.text\n");                            \
+	extern const int where_##name[2]
+
+FUNCTION(calls_bare, "push %rbx\ncall bare_called\n" AT(calls_bare) "lea bare_taken(%rip), %rax\nmov %rax, (%rdi)\n"
+		     "lea bare_computed(%rip), %rcx\nmov %rcx, 8(%rdi)\nlea bare_trapped(%rip), %rax\nmov %rax, (%rdi)\n"
+		     "call bare_ragged\nlea bare_table(%rip), %rcx\nmov 8(%rcx), %rax\npop %rbx\nret");
+__asm__(".text\n.fill 64, 1, 0x90\n");
+BARE(bare_called, "mov 8(%rdi), %eax\n" AT(bare_called) "mov %eax, (%rdi)\njmp bare_further\n");
+BARE(bare_further, "mov 8(%rdi), %eax\n" AT(bare_further) "mov %eax, (%rdi)\nret\n");
+BARE(bare_taken, "mov %rdi, 16(%rsi)\nje 1f\nadd %rsi, 24(%rdi)\n" AT(bare_taken) "1: mov %rsi, 32(%rdi)\nret\n");
+BARE(bare_unknown, "mov %rdi, 16(%rsi)\n" AT(bare_unknown) "mov %rsi, 0x200(%rdi)\nret\n");
+BARE(bare_computed, "lea 1f(%rip), %rdx\nlea (%rdx,%rdi,8), %rax\njmp *%rax\n1: mov %eax, 0x200(%rsi)\n" AT(bare_computed)
+     "mov %edx, 0x300(%rsi)\nret\n");
+BARE(bare_trapped, "mov 8(%rdi), %rax\n" AT(bare_trapped) "mov %rax, 0x300(%rdi)\nret\nint3\n");
+BARE(bare_ragged, "mov 8(%rdi), %eax\nmov %eax, 0x300(%rdi)\nret\n" AT(bare_ragged)
+     ".byte 0x89,0x87,0,1,0,0,0x89,0x87,0,1,0,0,0xc3,6,7\n");
+BARE(bare_table, AT(bare_table) ".byte 0x89,0x87,0,1,0,0,0x89,0x87,0,1,0,0,0x89,0x87,0,1,0,0,0x90,0x90,0x90,0x90,0xc3\n");
+__asm__(".text\n.fill 512, 1, 0x90\n");
 
 static struct elf_map self;
 static struct code code;
@@ -123,9 +147,34 @@ static void test_stack(void **state)
 	assert_false(moved(where_keeps_stack, 1) || moved(where_keeps_frame, 1));
 }
 
+/* Hand-written code is found by what leads there; data between it is left as it is. */
+static void test_bare(void **state)
+{
+	(void)state;
+	static const int *const found[] = { where_bare_called, where_bare_further, where_bare_taken, where_bare_unknown,
+					    where_bare_computed };
+	for (unsigned n = 0; n < ARRAY_SIZE(found); n++) {
+		const struct code_function *f = code_function_at(&code, place(found[n], 0));
+		assert_true(f && (f->is & FN_BARE) && !f->alone);
+		assert_true(moved(found[n], 1));
+	}
+	const struct code_function *jumps = code_function_at(&code, place(where_bare_computed, 0));
+	assert_true((jumps->is & FN_JUMPS) && (jumps->is & FN_CLEAN));
+	assert_false(moved(where_bare_trapped, 0) || moved(where_bare_trapped, 1));
+	assert_true(moved(where_bare_ragged, 0));
+	assert_false(moved(where_bare_ragged, 1));
+	assert_false(moved(where_bare_table, 0));
+	/* Whoever writes by hand may hand over flags. */
+	struct live live = { .before = NULL };
+	struct code_function *f = code_function_at(&code, place(where_bare_further, 0));
+	assert_int_equal(live_function(&live, &code, f), 0);
+	assert_int_equal(live.before[f->count - 1] & FLAGS_ALL, FLAGS_ALL);
+	live_close(&live);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_targets), cmocka_unit_test(test_alone),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_bare), cmocka_unit_test(test_targets), cmocka_unit_test(test_alone),
 					    cmocka_unit_test(test_stack) };
 	const struct decoder *decoder;
 	const struct emit_abi abi = { -64, -128, 1, 2, 3, true, 0 };

@@ -35,9 +35,15 @@ static void elf_relocate(struct elf_map *m, const Elf64_Dyn *d)
 {
 	const Elf64_Rela *rela = NULL;
 	const uint64_t *relr = NULL;
+	const Elf64_Sym *symbols = NULL;
+	const char *strings = NULL;
 	size_t rela_bytes = 0, relr_bytes = 0;
 	for (; d->d_tag != DT_NULL; d++) {
-		if (d->d_tag == DT_RELA)
+		if (d->d_tag == DT_SYMTAB)
+			symbols = (const void *)(m->bias + d->d_un.d_ptr);
+		else if (d->d_tag == DT_STRTAB) /* linkers put it right behind them */
+			strings = (const void *)(m->bias + d->d_un.d_ptr);
+		else if (d->d_tag == DT_RELA)
 			rela = (const void *)(m->bias + d->d_un.d_ptr);
 		else if (d->d_tag == DT_RELASZ)
 			rela_bytes = d->d_un.d_val;
@@ -52,6 +58,8 @@ static void elf_relocate(struct elf_map *m, const Elf64_Dyn *d)
 		if (ELF64_R_TYPE(rela[i].r_info) == R_X86_64_RELATIVE)
 			memcpy((void *)(m->bias + rela[i].r_offset),
 			       &(uint64_t){ m->bias + (uint64_t)rela[i].r_addend }, 8);
+	m->view.symbols = symbols;
+	m->view.nr_symbols = symbols && strings > (const char *)symbols ? (size_t)(strings - (const char *)symbols) / sizeof(*symbols) : 0;
 	uint64_t *where = NULL;
 	for (size_t i = 0; relr && i < relr_bytes / 8; i++) {
 		if (!(relr[i] & 1)) {
