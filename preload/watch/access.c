@@ -19,7 +19,7 @@ enum access access_of(const struct code *c, const struct code_function *f, const
 	if (!(i->is & INSN_STRING)) {
 		if (!(f->is & FN_STACK_TAKEN) && (i->base == RSP || (i->base == RBP && (f->is & FN_FRAME))))
 			return ACCESS_PRIVATE;
-		if (!(i->is & (INSN_ODD | INSN_BITS)) && constant(c, i))
+		if (!(i->is & (INSN_ODD | INSN_BITS | INSN_VECTOR)) && constant(c, i))
 			return ACCESS_CONSTANT;
 	}
 	if ((i->is & INSN_FS) && i->base == NO_REG && i->index == NO_REG && i->disp >= 0)

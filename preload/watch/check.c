@@ -52,7 +52,7 @@ static bool is_string(const struct insn *i)
 /* Asks the entry every time. */
 static bool is_always(const struct insn *i)
 {
-	return (i->is & (INSN_LOCKED | INSN_STRING | INSN_BITS)) != 0;
+	return (i->is & (INSN_LOCKED | INSN_STRING | INSN_BITS | INSN_VECTOR)) != 0;
 }
 
 static bool checked(const struct window *w, uint32_t n)
@@ -134,6 +134,8 @@ static uint32_t add_site(struct emit *e, const struct insn *i, uint8_t flags)
 		s->op = SITE_STRING(i->op & 15, i->size, i->op >> 4);
 	else if (i->is & INSN_BITS)
 		s->op = SITE_BITS(i->size, i->op);
+	else if (i->is & INSN_VECTOR)
+		*s = (struct watch_site){ s->pc, i->op, s->flags, i->vector, s->check };
 	else
 		s->size = i->size;
 	return n;
@@ -228,8 +230,8 @@ static bool result_unused(const struct insn *i, uint32_t live_after)
 static void emit_always(struct out *o, const struct insn *i, uint32_t live, uint32_t live_after)
 {
 	struct emit *e = o->e;
-	bool rep = (i->is & (INSN_STRING | INSN_BITS)) != 0;
-	uint8_t flags = (rep ? SITE_REP : 0) | (is_sync(i) ? SITE_SYNC : 0);
+	bool rep = (i->is & (INSN_STRING | INSN_BITS | INSN_VECTOR)) != 0;
+	uint8_t flags = (uint8_t)((rep ? SITE_REP : 0) | (is_sync(i) ? SITE_SYNC : 0) | (i->is & INSN_VECTOR ? SITE_VECTOR : 0));
 	if (is_sync(i) && result_unused(i, live_after))
 		flags |= i->is & INSN_XCHG ? SITE_NORETURNVALUE | SITE_STORE_ONLY : SITE_NORETURNVALUE;
 	uint32_t site = add_site(e, i, flags);

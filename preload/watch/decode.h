@@ -38,6 +38,7 @@ enum insn_is {
 	INSN_POP_MEMORY = 0x4000, /* pop with an operand: its %rsp is the one after the pop */
 	INSN_SP = 0x8000,         /* an operand is %rsp itself, only read */
 	INSN_BP = 0x10000,        /* the same of %rbp */
+	INSN_VECTOR = 0x40000,    /* touches some elements of its operand: `op` and `vector` */
 	INSN_BITS = 0x20000,      /* bt and its like with a register, `op`, for the bit: that may lie far from the operand */
 };
 
@@ -59,6 +60,7 @@ struct insn {
 	uint32_t at; /* where, from the base the caller gave */
 	uint8_t len;
 	uint8_t kind;        /* enum insn_kind */
+	uint16_t vector;     /* INSN_VECTOR: SITE_VECTOR_OP(...) */
 	uint32_t reads;      /* registers and flags */
 	uint32_t kills;      /* overwritten in full, whatever they held */
 	uint16_t changes;    /* registers overwritten at all */
@@ -66,7 +68,8 @@ struct insn {
 	uint8_t scale;       /* 1 2 4 8 */
 	uint8_t size;        /* bytes of it */
 	uint8_t disp_at;     /* offset in the instruction of a rip-relative displacement */
-	uint8_t op;          /* INSN_STRING: low half enum site_string, high half enum site_repeat; INSN_BITS: register */
+	uint8_t op;          /* INSN_STRING: low half enum site_string, high half enum site_repeat; INSN_BITS: register; INSN_VECTOR:
+			        elements, VECTOR_INDEXED */
 	int32_t disp; /* displacement; of a direct branch: target minus the instruction's end; or the immediate */
 };
 _Static_assert(sizeof(struct insn) == 32, "a module has millions");

@@ -137,7 +137,7 @@ static bool bits(const ZydisDecodedInstruction *z)
 /* Accesses memory otherwise than its operand says. */
 static bool odd(const ZydisDecodedInstruction *z, const ZydisDecodedOperand *mem)
 {
-	if (z->avx.mask.reg != ZYDIS_REGISTER_NONE && z->avx.mask.reg != ZYDIS_REGISTER_K0)
+	if (zydis_masked(z, mem))
 		return true;
 	switch (z->meta.category) {
 	case ZYDIS_CATEGORY_AVX2GATHER:
@@ -171,7 +171,8 @@ static bool fits32(int64_t v)
 	return v == (int32_t)v;
 }
 
-static void take_memory(const ZydisDecodedInstruction *z, const ZydisDecodedOperand *o, struct insn *out)
+static void take_memory(const ZydisDecodedInstruction *z, const ZydisDecodedOperand *all, const ZydisDecodedOperand *o,
+			struct insn *out)
 {
 	bool lea = o->mem.type == ZYDIS_MEMOP_TYPE_AGEN;
 	out->base = o->mem.base == ZYDIS_REGISTER_RIP || o->mem.base == ZYDIS_REGISTER_EIP
@@ -198,7 +199,8 @@ static void take_memory(const ZydisDecodedInstruction *z, const ZydisDecodedOper
 		return;
 	if (z->avx.broadcast.mode != ZYDIS_BROADCAST_MODE_INVALID && !z->avx.broadcast.is_static)
 		out->size = (uint8_t)(o->element_size / 8);
-	if (odd(z, o) || !fits32(o->mem.disp.value))
+	bool vector = zydis_vector(z, all, o, out);
+	if ((!vector && odd(z, o)) || !fits32(o->mem.disp.value))
 		out->is |= INSN_ODD;
 	if (o->actions & ZYDIS_OPERAND_ACTION_MASK_READ)
 		out->is |= INSN_READS;
@@ -351,7 +353,7 @@ bool decode_zydis(const struct zydis *zy, const uint8_t *code, size_t bytes, str
 			if (o[i].mem.segment == ZYDIS_REGISTER_GS)
 				out->is |= INSN_GS;
 			if (o[i].visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT)
-				take_memory(&z, &o[i], out);
+				take_memory(&z, o, &o[i], out);
 			else
 				take_hidden_memory(&z, &o[i], out);
 		}

@@ -16,4 +16,11 @@ struct zydis {
 
 bool decode_zydis(const struct zydis *zy, const uint8_t *code, size_t bytes, struct insn *out);
 
+/* An instruction that touches only some elements of its memory operand: sets INSN_VECTOR. False: it is none, or its
+ * extent cannot be told. */
+bool zydis_vector(const ZydisDecodedInstruction *z, const ZydisDecodedOperand *all, const ZydisDecodedOperand *mem,
+		  struct insn *out);
+/* Masked, and the mask decides what memory is touched. */
+bool zydis_masked(const ZydisDecodedInstruction *z, const ZydisDecodedOperand *mem);
+
 #endif

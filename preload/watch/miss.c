@@ -11,6 +11,7 @@
 #include "detect/verbs.h"
 #include "watch/rep.h"
 #include "watch/site.h"
+#include "watch/vector.h"
 
 #include <asm/prctl.h>
 #include <cpuid.h>
@@ -50,6 +51,7 @@ bool miss_start(void)
 			__cpuid_count(13, i, a, b, c, d);
 			if (a + b > bytes)
 				bytes = a + b;
+			vector_component(i, b);
 		}
 	watch_xsave_bytes = (bytes + 63) & ~63u;
 	return true;
@@ -58,7 +60,7 @@ bool miss_start(void)
 /* Called by the assembly below alone. */
 enum entry { ENTRY_MISS, ENTRY_SYNC, ENTRY_REP };
 bool watch_miss_fast(uintptr_t addr, const struct watch_site *site, uintptr_t rbp, uintptr_t sp);
-void watch_slow(struct watch_frame *f, enum entry entry);
+void watch_slow(struct watch_frame *f, enum entry entry, const void *vectors);
 
 static inline void tag(const struct plane *p, uintptr_t addr, unsigned bytes, bool write)
 {
@@ -120,7 +122,8 @@ static uint32_t stack_of(struct watch_thread *w, struct watch_frame *f, uintptr_
 	return stack_at_slow(&w->stacks, &r);
 }
 
-__attribute__((used, visibility("hidden"))) void watch_slow(struct watch_frame *f, enum entry entry)
+__attribute__((used, visibility("hidden"))) void watch_slow(struct watch_frame *f, enum entry entry,
+										 const void *vectors)
 {
 	const struct watch_site *site = (const struct watch_site *)f->site;
 	struct thread *t = watch_thread_of_caller();
@@ -143,7 +146,7 @@ __attribute__((used, visibility("hidden"))) void watch_slow(struct watch_frame *
 		access_sync(t, f->addr, site->size, !(site->flags & SITE_NORETURNVALUE), stack);
 		break;
 	case ENTRY_REP:
-		rep_seen(t, site, f, stack);
+		rep_seen(t, site, f, vectors, stack);
 		break;
 	}
 	gate_open();
@@ -203,6 +206,7 @@ __asm__(
 	"	mov watch_xsave_mask(%rip), %eax\n"
 	"	xor %edx, %edx\n"
 	"	xsave64 (%rsp)\n"
+	"	mov %rsp, %rdx\n"
 	"	call watch_slow\n"
 	"	mov watch_xsave_mask(%rip), %eax\n"
 	"	xor %edx, %edx\n"

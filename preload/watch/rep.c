@@ -2,6 +2,7 @@
 #include "watch/rep.h"
 
 #include "detect/race.h"
+#include "watch/vector.h"
 
 #define DIRECTION (1u << 10)
 
@@ -55,8 +56,22 @@ static void bits_seen(struct thread *t, const struct watch_site *site, const str
 		access_seen(t, addr, width, site->flags & SITE_WRITE, stack);
 }
 
-void rep_seen(struct thread *t, const struct watch_site *site, const struct watch_frame *f, uint32_t stack)
+static void vector_seen(struct thread *t, const struct watch_site *site, const struct watch_frame *f, const void *vectors,
+			uint32_t stack)
 {
+	struct vector_part parts[VECTOR_PARTS];
+	unsigned n = vector_parts(site, f->addr, vectors, parts);
+	for (unsigned i = 0; i < n; i++)
+		access_seen(t, parts[i].addr, parts[i].bytes, site->flags & SITE_WRITE, stack);
+}
+
+void rep_seen(struct thread *t, const struct watch_site *site, const struct watch_frame *f, const void *vectors,
+	      uint32_t stack)
+{
+	if (site->flags & SITE_VECTOR) {
+		vector_seen(t, site, f, vectors, stack);
+		return;
+	}
 	unsigned what = SITE_STRING_WHAT(site->op), width = SITE_STRING_WIDTH(site->op),
 		 repeat = SITE_STRING_REPEAT(site->op);
 	bool down = f->flags & DIRECTION;

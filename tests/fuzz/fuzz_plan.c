@@ -2,7 +2,7 @@
  * fuzz_plan.c - The planner on anybody's bytes: code, data and unwind information.
  *
  * Input: a byte of options (1: ET_EXEC; 2: %gs:(register) instead of %gs:OPERAND; 4: the data is unwind information of
- * its own), a byte that says how often a function begins, then three quarters code, one quarter data.
+ * its own; 16: symbols say where two functions begin), a byte that says how often a function begins, then three quarters code, one quarter data.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +23,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 			abort();                                                   \
 		}                                                                  \
 	} while (0)
+
+#define must(what) insist(what)
+#include "../unit/watch_holds.h"
 
 /* Whatever the bytes: patches apart and in the text, everything ascending, every place in the image. */
 static void look_at(const struct plan *p, const struct code_span *text)
@@ -79,8 +82,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				  .pie = !(options & 1) };
 	struct emit_abi abi = { -64, -128, 1, 2, 3, !(options & 2), 20 };
 	struct plan p;
+	struct code c;
+	/* With symbols: a function where the unwind information knows of none. */
+	Elf64_Sym symbols[2] = { { .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC), .st_shndx = 1, .st_value = text.lo + every },
+				 { .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC), .st_shndx = 1, .st_value = text.lo + code / 2 } };
+	if (options & 16) {
+		view.symbols = symbols;
+		view.nr_symbols = 2;
+	}
+	uintptr_t arena = (text.hi + rest + 0xffff) & ~(uintptr_t)0xffff;
+	if (code_open(&c, &view, decoder) == 0) {
+		if (plan_module(&view, &abi, decoder, &p) == 0) {
+			insist(plan_place(&p, arena) == 0);
+			check_windows(&c, &p);
+			check_branches(&c, &p);
+			check_moved(decoder, &p, arena);
+			check_sites(decoder, &p);
+			plan_free(&p);
+		}
+		code_close(&c);
+	}
 	if (plan_module(&view, &abi, decoder, &p) == 0) {
-		insist(plan_place(&p, (text.hi + rest + 0xffff) & ~(uintptr_t)0xffff) == 0);
+		insist(plan_place(&p, arena) == 0);
 		look_at(&p, &text);
 		plan_free(&p);
 	}

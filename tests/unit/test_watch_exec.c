@@ -2,8 +2,10 @@
  * test_watch_exec.c - Made-up code must do the same patched and unpatched, and every access must be seen.
  *
  * A block of random instructions is first single-stepped as it is, noting each access; then planned, patched and run
- * with the plane saying "never seen", "seen", "only read" and rubbish. Registers, flags and memory must be equal each
- * time, and what the entries were told must be what was noted. SEED and ROUNDS in the environment.
+ * with the plane saying "never seen", "seen", "only read" and rubbish. Registers (vectors, x87 and masks too), flags and
+ * memory must be equal each time, and what the entries were told must be what was noted. By its seed a block has unwind
+ * information or is found as hand-written code, perhaps with a jump to who knows where and then entered anywhere; lies
+ * low or high; and is checked directly or by arithmetic. SEED and ROUNDS in the environment.
  */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -17,6 +19,9 @@
 #define CODE_MAX  1024u
 #define INSNS_MAX 40u
 #define STATUS    0x8d5u
+/* Behind the block: somewhere to call, and where that is said, out of the module. */
+#define RETURN_AT  (CODE_MAX - 16)
+#define POINTER_AT (CODE_MAX + 32)
 
 static const struct decoder *decoder;
 
@@ -24,10 +29,13 @@ static struct {
 	uint8_t code[16];
 	unsigned len;
 	unsigned skip; /* a jcc rel8 over so many instructions */
+	unsigned call; /* 1: call rel32, 2: call *disp(%rip) */
 } block[INSNS_MAX];
 static unsigned nr_block;
 
-static uint8_t start_data[DATA_BYTES], plain_data[DATA_BYTES], plain_fx[512];
+static uint8_t start_data[DATA_BYTES], plain_data[DATA_BYTES], plain_fx[XSAVE_BYTES];
+static bool bare, jumps; /* no unwind information; and with a jump nobody understands */
+static unsigned entry;   /* instruction of the block to begin with */
 static struct touch noted[LOG_MAX];
 static unsigned nr_noted;
 static uintptr_t noted_rsp_max;
@@ -42,7 +50,7 @@ static bool usable(const uint8_t *code, unsigned len)
 {
 	struct insn i = { .at = 0 };
 	if (!len || !decoder->decode(decoder, code, len, &i) || i.len != len || i.kind != INSN_PLAIN ||
-	    (i.is & (INSN_PINNED | INSN_GS | INSN_FS)))
+	    (i.is & (INSN_PINNED | INSN_GS)))
 		return false;
 	unsigned n = code[0] == 0x66;
 	/* %rsp moves by push and pop alone: elsewhere the stubs may have left their traces. */
@@ -58,12 +66,27 @@ static void make_block(void)
 		if (rnd(12) == 0) {
 			block[nr_block].code[0] = (uint8_t)(0x70 | rnd(16));
 			block[nr_block].len = 2;
+			block[nr_block].call = 0;
 			block[nr_block++].skip = 1 + rnd(4);
 			continue;
 		}
-		unsigned len = make_insn(code);
+		if (rnd(24) == 0) { /* one that returns at once */
+			bool far = rnd(2);
+			memcpy(block[nr_block].code, far ? "\xff\x15" : "\xe8", 2);
+			block[nr_block].len = far ? 6 : 5;
+			block[nr_block].skip = 0;
+			block[nr_block++].call = 1 + far;
+			continue;
+		}
+		/* %fs: and 32-bit addresses as a prefix of anything. */
+		unsigned prefix = rnd(10);
+		code[0] = prefix == 0 ? 0x64 : 0x67;
+		fs_relative = prefix == 0;
+		unsigned len = make_insn(code + (prefix < 2)) + (prefix < 2);
+		fs_relative = false;
 		if (len > 15 || !usable(code, len))
 			continue;
+		block[nr_block].call = 0;
 		memcpy(block[nr_block].code, code, len);
 		block[nr_block].skip = 0;
 		block[nr_block++].len = len;
@@ -82,10 +105,21 @@ static uintptr_t lay_out(void)
 				over += block[k].len;
 			block[n].code[1] = (uint8_t)over;
 		}
+		if (block[n].call)
+			fde_put32(block[n].code + block[n].call, lab.text + (block[n].call == 2 ? POINTER_AT : RETURN_AT) -
+								     (at + block[n].len));
 		at = fde_put(at, block[n].code, block[n].len);
 	}
 	*at++ = 0xe9;
 	at = fde_put32(at, lab.text + CODE_MAX - (at + 4));
+	if (jumps)
+		fde_put(at, "\xff\xe0", 2); /* jmp *%rax, which nobody gets to */
+	lab.text[0] = 0xe9; /* the way in, which has unwind information always */
+	fde_put32(lab.text + 1, 16 - 5);
+	/* Flags survive calls in hand-written code alone: cmp %esp, %esp; ret */
+	memcpy(lab.text + RETURN_AT, bare ? "\xc3\x90\x90" : "\x39\xe4\xc3", 3);
+	uint64_t back = (uintptr_t)lab.text + RETURN_AT;
+	memcpy(lab.text + POINTER_AT, &back, 8);
 	memcpy(lab.text + CODE_MAX, "\xff\x25\x02\x00\x00\x00\x90\x90", 8);
 	uint64_t out = (uintptr_t)run_exit;
 	memcpy(lab.text + CODE_MAX + 8, &out, 8);
@@ -104,6 +138,7 @@ static void first_state(void)
 	run_in.r[13] = rnd(64);
 	run_in.r[0] = rnd(2) ? run_in.r[0] : rnd(65536);
 	run_in.r[4] = (uintptr_t)lab.data + 0x3000;
+	run_in.r[15] = (uintptr_t)lab.data + 0x800 + 8 * rnd(0x100) - fs_base();
 	run_in.flags = 0x202 | (rnd(4096) & STATUS);
 }
 
@@ -130,6 +165,11 @@ static uintptr_t reg_of(const ucontext_t *uc, uint8_t r)
 	static const int greg[16] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
 				      REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15 };
 	return r < 16 ? (uintptr_t)uc->uc_mcontext.gregs[greg[r]] : 0;
+}
+
+static uintptr_t insn_end(const struct insn *i, uintptr_t pc)
+{
+	return pc + i->len + (uintptr_t)(intptr_t)i->disp;
 }
 
 static void on_step(int sig, siginfo_t *si, void *arg)
@@ -167,6 +207,14 @@ static void on_step(int sig, siginfo_t *si, void *arg)
 	stepped = pc;
 	if (!(i.is & (INSN_READS | INSN_WRITES)))
 		return;
+	if (i.kind == INSN_CALL_FAR) {
+		noted[nr_noted < LOG_MAX ? nr_noted++ : 0] = (struct touch){ pc, insn_end(&i, pc), 8, false };
+		return;
+	}
+	if (i.is & INSN_ODD) {
+		tripped = pc;
+		siglongjmp(trip, 1);
+	}
 	if (i.is & INSN_STRING) {
 		uint64_t n = i.op >> 4 ? reg_of(uc, RCX) : 1;
 		unsigned what = i.op & 15;
@@ -182,10 +230,20 @@ static void on_step(int sig, siginfo_t *si, void *arg)
 	addr += reg_of(uc, i.index) * i.scale + (uintptr_t)(intptr_t)i.disp;
 	if ((i.is & INSN_POP_MEMORY) && i.base == RSP)
 		addr += 8;
-	if (i.is & (INSN_ODD | INSN_BITS)) { /* a bit may be far away */
-		tripped = pc;
-		siglongjmp(trip, 1);
+	if (i.is & INSN_FS)
+		addr += fs_base();
+	if (i.is & INSN_ADDR32)
+		addr = (uint32_t)addr;
+	if (i.is & INSN_VECTOR) {
+		struct watch_site s = { .size = i.op, .op = i.vector };
+		struct vector_part parts[VECTOR_PARTS];
+		unsigned n = vector_parts(&s, addr, uc->uc_mcontext.fpregs, parts);
+		for (unsigned k = 0; k < n; k++)
+			note(pc, parts[k].addr, parts[k].bytes, (i.is & INSN_WRITES) != 0);
+		return;
 	}
+	if (i.is & INSN_BITS)
+		addr = bit_address(addr, reg_of(uc, i.op), i.size);
 	note(pc, addr, i.size, (i.is & INSN_WRITES) != 0);
 }
 
@@ -204,6 +262,14 @@ static void remove_at(uintptr_t pc)
 	nr_block--; /* not one of ours: perhaps one that jumps there */
 }
 
+static const uint8_t *first_insn(void)
+{
+	const uint8_t *at = lab.text + 16;
+	for (unsigned n = 0; n < entry && n < nr_block; n++)
+		at += block[n].len;
+	return at;
+}
+
 /* Steps through the block, taking out what goes astray, until it runs to its end. */
 static uintptr_t step_through(void)
 {
@@ -215,11 +281,11 @@ static uintptr_t step_through(void)
 		stepping = true;
 		if (sigsetjmp(trip, 1) == 0) {
 			run_in.flags |= 0x100;
-			run_at(lab.text + 16);
+			run_at(first_insn());
 			run_in.flags &= ~0x100ul;
 			stepping = false;
 			memcpy(plain_data, lab.data, DATA_BYTES);
-			memcpy(plain_fx, run_fx_out, 512);
+			memcpy(plain_fx, run_fx_out, XSAVE_BYTES);
 			return end;
 		}
 		stepping = false;
@@ -243,11 +309,19 @@ static const char *same_state(const struct run_regs *want)
 		return buf;
 	}
 	/* Not the places of the last x87 instruction, which has moved. */
-	if (memcmp(run_fx_out, plain_fx, 6) || memcmp(run_fx_out + 24, plain_fx + 24, 416 - 24))
+	if (memcmp(run_fx_out, plain_fx, 6) || memcmp(run_fx_out + 24, plain_fx + 24, 416 - 24) ||
+	    memcmp(run_fx_out + 576, plain_fx + 576, XSAVE_BYTES - 576))
 		return "vector or x87 state differs";
 	size_t stack = noted_rsp_max - 128 - (uintptr_t)lab.data;
-	if (memcmp(lab.data, plain_data, 0x2000) || memcmp(lab.data + stack, plain_data + stack, DATA_BYTES - stack))
-		return "memory differs";
+	for (size_t i = 0; i < DATA_BYTES; i++)
+		if (lab.data[i] != plain_data[i] && (i < 0x2000 || i >= stack)) {
+			for (unsigned k = 0; k < nr_noted; k++)
+				if (noted[k].write && (uintptr_t)&lab.data[i] - noted[k].addr < noted[k].size)
+					printf("# written at %#lx\n", noted[k].pc - (uintptr_t)lab.text);
+			snprintf(buf, sizeof(buf), "memory differs at %p: %#x, not %#x", (void *)&lab.data[i], lab.data[i],
+				 plain_data[i]);
+			return buf;
+		}
 	return NULL;
 }
 
@@ -265,7 +339,7 @@ static const char *all_seen(const struct plan *p, bool taken)
 		struct insn i = { .at = 0 };
 		bool found = false;
 		decoder->decode(decoder, (const uint8_t *)noted[n].pc, 15, &i);
-		if (!plan_moved_from(p, noted[n].pc) || (!taken && (i.base == RSP || i.base == RBP)))
+		if (!plan_moved_from(p, noted[n].pc) || (!taken && !bare && (i.base == RSP || i.base == RBP)))
 			continue;
 		for (unsigned k = 0; k < lab.nr_log && !found; k++)
 			found = covers(&lab.log[k], &noted[n]);
@@ -276,7 +350,7 @@ static const char *all_seen(const struct plan *p, bool taken)
 		}
 	}
 	for (unsigned k = 0; k < lab.nr_log; k++) {
-		bool found = false;
+		bool found = lab.log[k].pc >= (uintptr_t)lab.text + CODE_MAX; /* the way out */
 		for (unsigned n = 0; n < nr_noted && !found; n++)
 			found = noted[n].pc == lab.log[k].pc && noted[n].addr == lab.log[k].addr &&
 				noted[n].size == lab.log[k].size && noted[n].write == lab.log[k].write;
@@ -301,7 +375,7 @@ static void show_block(uint64_t seed)
 }
 
 static struct {
-	unsigned long blocks, accesses, watched, checks, seen, elided, windows, traps;
+	unsigned long blocks, accesses, watched, checks, seen, elided, windows, traps, bare;
 } total;
 
 static const char *one_block(uint64_t seed)
@@ -312,11 +386,19 @@ static const char *one_block(uint64_t seed)
 	for (size_t i = 0; i < DATA_BYTES; i++)
 		start_data[i] = (uint8_t)(rnd(4) ? 0 : rnd(256));
 	last.len = 0;
+	bare = seed % 3 == 0;
+	jumps = bare && seed % 2;
+	lab_open(seed >> 8 & 1);
 	first_state();
 	make_block();
+	entry = jumps ? rnd(nr_block) : 0;
 	uintptr_t end = step_through();
 	struct run_regs want = run_out;
 	uintptr_t lo = (uintptr_t)lab.text + 16;
+	if (bare) {
+		lo = (uintptr_t)lab.text;
+		end = lo + 5;
+	}
 	size_t hdr = fde_write(lab.unwind, 1, &lo, &end);
 	struct code_span text = { (uintptr_t)lab.text, (uintptr_t)lab.text + CODE_MAX + 8 };
 	struct code_data data[2] = { { (uintptr_t)lab.data, (uintptr_t)lab.data + DATA_BYTES, false },
@@ -327,8 +409,8 @@ static const char *one_block(uint64_t seed)
 				  .nr_data = 2,
 				  .eh_frame_hdr = lab.unwind,
 				  .eh_frame_hdr_bytes = hdr,
-				  .pie = true };
-	struct emit_abi abi = lab_abi(seed % 4 != 0);
+				  .pie = !(seed >> 8 & 1) }; /* low: words there look like code addresses */
+	struct emit_abi abi = lab_abi(seed % 4 != 0 && seed % 7 != 0);
 	struct plan p;
 	/* Pointers to the text must not look like jumps into it. */
 	memcpy(lab.data, start_data, DATA_BYTES);
@@ -343,10 +425,11 @@ static const char *one_block(uint64_t seed)
 	for (unsigned mode = 0; mode < 4 && !wrong; mode++) {
 		restart();
 		uint8_t *plane = lab.data + PLANE_AWAY;
+		memset(lab.plane + CODE_MAX, mode == 0 ? 0 : WRITE_TAG, 64); /* where calls and the way out are said */
 		memset(plane, mode == 0 ? 0 : mode == 1 ? WRITE_TAG : WRITE_TAG & ~1, DATA_BYTES);
 		for (size_t i = 0; mode == 3 && i < DATA_BYTES; i++)
 			plane[i] = (uint8_t)(rnd(8) ? WRITE_TAG - rnd(2) : rnd(256));
-		run_at(lab.text + 16);
+		run_at(first_insn());
 		wrong = same_state(&want);
 		if (wrong)
 			printf("# mode %u\n", mode);
@@ -371,6 +454,7 @@ static const char *one_block(uint64_t seed)
 	total.elided += p.counts.elided;
 	total.windows += p.nr_windows;
 	total.traps += p.counts.traps;
+	total.bare += bare && p.counts.functions > 1;
 	plan_free(&p);
 	return wrong;
 }
@@ -378,9 +462,10 @@ static const char *one_block(uint64_t seed)
 static void test_same(void **state)
 {
 	(void)state;
-	static char alt[65536];
+	static char alt[1 << 18];
 	/* Here and not in main: cmocka sets handlers of its own around each test. */
-	lab_open();
+	if (!lab_vectors())
+		skip();
 	sigaltstack(&(stack_t){ .ss_sp = alt, .ss_size = sizeof(alt) }, NULL);
 	struct sigaction sa = { .sa_sigaction = on_step, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
 	for (int s = 1; s <= SIGSYS; s++)
@@ -401,9 +486,9 @@ static void test_same(void **state)
 			fail_msg("%s", wrong);
 		}
 	}
-	printf("# %lu blocks, %lu accesses, %lu watched, %lu windows, %lu traps, %lu checks, %lu elided, %lu seen\n",
-	       total.blocks, total.accesses, total.watched, total.windows, total.traps, total.checks, total.elided,
-	       total.seen);
+	printf("# %lu blocks (%lu bare), %lu accesses, %lu watched, %lu windows, %lu traps, %lu checks, %lu elided, %lu seen\n",
+	       total.blocks, total.bare, total.accesses, total.watched, total.windows, total.traps, total.checks,
+	       total.elided, total.seen);
 	assert_true(total.watched * 10 > total.accesses * 8);
 }
 

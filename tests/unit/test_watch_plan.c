@@ -17,135 +17,13 @@
 #include "watch/live.h"
 #include "watch_elf.h"
 
+#define must(what) assert_true(what)
+#include "watch_holds.h"
+
 static const struct decoder *decoder;
 static struct {
 	unsigned long files, windows, moved, sites, islands, traps, watched, accesses, outside, lives;
 } total;
-
-/* ---- windows ---- */
-
-static void check_windows(const struct code *c, const struct plan *p)
-{
-	uint32_t end = 0;
-	for (uint32_t n = 0; n < p->nr_windows; n++) {
-		const struct plan_window *w = &p->windows[n];
-		assert_true(w->at >= end && w->to >= p->sites_at && w->to < p->image_bytes);
-		end = w->at + w->len;
-		assert_true(end <= c->span && w->len >= 1 && w->len <= 5);
-		for (uint32_t k = w->how != PLAN_ISLAND; k < w->len; k++)
-			if (bit_get(c->target, w->at + k))
-				fail_msg("a patch at %#lx covers the target %#lx", p->base + w->at,
-					 p->base + w->at + k);
-		if (w->how == PLAN_JMP2) {
-			const struct plan_window *island =
-			    plan_window_at(p, p->base + w->at + 2 + (uintptr_t)(intptr_t)(int8_t)w->patch[1]);
-			assert_true(island && island->how == PLAN_ISLAND && island->to == w->to);
-			assert_int_equal(p->base + w->at + 2 + (uintptr_t)(intptr_t)(int8_t)w->patch[1],
-					 p->base + island->at);
-		}
-		total.islands += w->how == PLAN_ISLAND;
-		total.traps += w->how == PLAN_INT3;
-	}
-	uint32_t sum = 0;
-	for (unsigned r = 0; r < PLAN_REASONS; r++)
-		sum += p->counts.reason[r];
-	assert_int_equal(sum, p->counts.accesses);
-}
-
-/* ---- moved instructions ---- */
-
-static uintptr_t goal_of(const struct insn *i, uintptr_t at)
-{
-	return at + i->len + (uintptr_t)(intptr_t)i->disp;
-}
-
-/* A branch in the image leads where the original led: there, or to the copy of it. */
-static bool leads_to(const struct plan *p, uintptr_t arena, uintptr_t goal, uintptr_t want)
-{
-	const struct plan_window *w = plan_window_at(p, want);
-	return goal == want || (w && p->base + w->at == want && goal == arena + w->to);
-}
-
-static bool same_insn(const struct plan *p, uintptr_t arena, const struct insn *old, const struct insn *new,
-		      uint32_t at)
-{
-	const uint8_t *a = (const uint8_t *)(p->base + old->at), *b = p->image + at;
-	if (old->kind == INSN_JCC || old->kind == INSN_JMP)
-		return new->kind == old->kind &&new->reads ==
-		       old->reads &&leads_to(p, arena, goal_of(new, arena + at), goal_of(old, p->base + old->at));
-	if (old->len != new->len || old->kind != new->kind)
-		return false;
-	if (old->base != BASE_RIP)
-		return memcmp(a, b, old->len) == 0;
-	return memcmp(a, b, old->disp_at) == 0 &&
-	       memcmp(a + old->disp_at + 4, b + old->disp_at + 4, old->len - old->disp_at - 4u) == 0 &&
-	       goal_of(new, arena + at) == goal_of(old, p->base + old->at);
-}
-
-/* Behind its check and others' stands the same instruction again. */
-static void check_moved(const struct plan *p, uintptr_t arena)
-{
-	uint32_t from = 0, to = 0;
-	for (uint32_t n = 0; n < p->nr_moved; n++) {
-		const struct plan_moved *m = &p->moved[n];
-		assert_true((n == 0 || m->from > from) && m->to >= to);
-		from = m->from;
-		to = m->to;
-		struct insn old = { .at = m->from }, new = { .at = 0 };
-		assert_true(decoder->decode(decoder, (const uint8_t *)(p->base + m->from), 16, &old));
-		if (old.kind == INSN_CALL_FAR)
-			continue;
-		uint32_t at = m->to, steps = 0;
-		for (;; at += new.len) {
-			if (steps++ > 1000 || at >= p->image_bytes ||
-			    !decoder->decode(decoder, p->image + at, p->image_bytes - at, &new))
-				fail_msg("%#lx is not at its new place %#x", p->base + m->from, m->to);
-			if (same_insn(p, arena, &old, &new, at))
-				break;
-		}
-		if (n + 1 < p->nr_moved && at >= p->moved[n + 1].to)
-			fail_msg("%#lx is behind the one after it", p->base + m->from);
-	}
-}
-
-/* ---- stubs ---- */
-
-static void check_sites(const struct plan *p)
-{
-	const struct watch_site *s = (const struct watch_site *)(p->image + p->sites_at);
-	for (uint32_t n = 0; n < p->nr_sites; n++) {
-		uint32_t at = p->ways[n].stub, calls = 0;
-		int64_t rsp = 0;
-		assert_true(s[n].check >= p->sites_at && s[n].check < p->image_bytes && at >= s[n].check);
-		assert_true(p->ways[n].resume > s[n].check && p->ways[n].resume < p->image_bytes);
-		for (;;) {
-			struct insn i = { .at = 0 };
-			const uint8_t *b = p->image + at;
-			if (at == p->ways[n].resume && rsp == 0 && calls)
-				break;
-			assert_true(decoder->decode(decoder, b, p->image_bytes - at, &i));
-			at += i.len;
-			if (i.kind == INSN_JMP) {
-				assert_int_equal(at + (uint32_t)i.disp, p->ways[n].resume);
-				break;
-			}
-			if (i.kind == INSN_CALL_FAR) {
-				assert_int_equal(rsp, -144);
-				calls++;
-			} else if ((i.is & INSN_LEA) && (i.changes >> RSP & 1)) {
-				assert_int_equal(i.base, RSP);
-				rsp += i.disp;
-			} else if (i.changes >> RSP & 1) {
-				rsp += i.is & INSN_MOV64 ? 8 : -8;
-			} else {
-				assert_true(i.changes == 1u << RDI || i.changes == 1u << RSI);
-			}
-			assert_true(rsp == 0 || rsp <= -128);
-		}
-		assert_int_equal(rsp, 0);
-		assert_int_equal(calls, 1);
-	}
-}
 
 /* ---- liveness ---- */
 
@@ -168,7 +46,7 @@ static bool twin(const struct code *c, const struct code_function *f, uint32_t n
 		bool flag = (1u << b & FLAGS_ALL) != 0;
 		if (i->kind == INSN_CALL || i->kind == INSN_CALL_FAR || i->kind == INSN_RET ||
 		    i->kind == INSN_JMP_FAR) {
-			if (!flag || i->kind == INSN_JMP_FAR)
+			if (!flag || i->kind == INSN_JMP_FAR || (f->is & FN_BARE))
 				return true;
 			continue;
 		}
@@ -226,9 +104,14 @@ static size_t one_file(const char *path)
 	assert_int_equal(plan_module(&m.view, &abi, decoder, &p), 0);
 	assert_int_equal(plan_place(&p, arena), 0);
 	check_windows(&c, &p);
-	check_moved(&p, arena);
-	check_sites(&p);
+	check_branches(&c, &p);
+	check_moved(decoder, &p, arena);
+	check_sites(decoder, &p);
 	check_live(&c);
+	for (uint32_t n = 0; n < p.nr_windows; n++) {
+		total.islands += p.windows[n].how == PLAN_ISLAND;
+		total.traps += p.windows[n].how == PLAN_INT3;
+	}
 	total.files++;
 	total.windows += p.nr_windows;
 	total.moved += p.nr_moved;

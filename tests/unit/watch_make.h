@@ -26,6 +26,9 @@ static struct {
 	unsigned len;
 } last;
 
+/* Set while an operand relative to %fs is made: %r15 is how far the data are from there. */
+static bool fs_relative;
+
 /* modrm, sib and displacement behind an opcode; at: the instruction so far, of n bytes, its REX at at[rex]. */
 static unsigned put_modrm(uint8_t *at, unsigned n, unsigned rex, unsigned reg, bool memory)
 {
@@ -37,13 +40,22 @@ static unsigned put_modrm(uint8_t *at, unsigned n, unsigned rex, unsigned reg, b
 		at[n++] = (uint8_t)(0xc0 | (reg & 7) << 3 | (rm & 7));
 		return n;
 	}
-	if (last.len && rnd(5) < 2) {
+	if (last.len && !fs_relative && rnd(5) < 2) {
 		at[rex] |= last.rex;
 		memcpy(at + n, last.bytes, last.len);
 		at[n] = (uint8_t)((at[n] & 0xc7) | (reg & 7) << 3);
 		return n + last.len;
 	}
-	unsigned base = pointers[rnd(sizeof(pointers))], kind = rnd(10), from = n;
+	unsigned base = pointers[rnd(sizeof(pointers))], kind = rnd(11), from = n;
+	if (kind == 10 && !fs_relative) { /* absolute: data below 4 GB */
+		at[n++] = (uint8_t)((reg & 7) << 3 | 4);
+		at[n++] = 0x25;
+		return (unsigned)(fde_put32(at + n, (int64_t)(uintptr_t)lab.data + rnd(0x1000)) - at);
+	}
+	if (fs_relative) {
+		base = 15;
+		kind = 2 + rnd(8);
+	}
 	int disp = base == 4 ? (int)rnd(256) - 128 : (int)rnd(512) - 256;
 	if (kind == 0) { /* rip: into data; the immediate behind it, if any, does not matter much */
 		at[n++] = (uint8_t)((reg & 7) << 3 | 5);
@@ -62,6 +74,8 @@ static unsigned put_modrm(uint8_t *at, unsigned n, unsigned rex, unsigned reg, b
 		at[n++] = (uint8_t)disp;
 	else if (mod == 2)
 		n = (unsigned)(fde_put32(at + n, disp) - at);
+	if (fs_relative)
+		return n;
 	last.rex = at[rex] & 3;
 	last.len = n - from;
 	memcpy(last.bytes, at + from, last.len);
@@ -72,6 +86,56 @@ static unsigned put_random(uint8_t *at, unsigned n, unsigned bytes)
 {
 	while (bytes--)
 		at[n++] = (uint8_t)(rnd(3) ? rnd(8) : rnd(256));
+	return n;
+}
+
+/* AVX and AVX-512: prefixes of random fields before an opcode and a memory operand. */
+static unsigned make_vector(uint8_t *at)
+{
+	static const uint8_t op1[] = { 0x10, 0x11, 0x12, 0x16, 0x17, 0x28, 0x29, 0x2e, 0x51, 0x54, 0x58, 0x59, 0x5a, 0x5b,
+				       0x5c, 0x6e, 0x6f, 0x7e, 0x7f, 0xd4, 0xd6, 0xef, 0xfe, 0xe7, 0x2b, 0x70, 0xc2, 0x64 };
+	static const uint8_t op2[] = { 0x18, 0x19, 0x1a, 0x58, 0x59, 0x5a, 0x78, 0x79, 0x2c, 0x2d, 0x2e, 0x2f, 0x8c, 0x8e,
+				       0x90, 0x91, 0x92, 0x93, 0xa0, 0xa1, 0xa2, 0xa3, 0x20, 0x21, 0x25, 0x30, 0x33, 0x35,
+				       0xf2, 0xf5, 0xf6, 0xf7, 0x00, 0x36, 0x40, 0x98, 0xb8, 0x31, 0x22, 0x8b, 0x63, 0x90 };
+	static const uint8_t op3[] = { 0x0f, 0x14, 0x15, 0x16, 0x17, 0x19, 0x39, 0x18, 0x20, 0x38, 0x06, 0x46, 0x3f, 0x25 };
+	unsigned map = 1 + rnd(3), n, reg = rnd(8);
+	uint8_t op = map == 1 ? op1[rnd(sizeof(op1))] : map == 2 ? op2[rnd(sizeof(op2))] : op3[rnd(sizeof(op3))];
+	uint8_t rex = 0x40, tail[16] = { 0 };
+	bool gather = map == 2 && op >= 0x90 && op <= 0xa3;
+	unsigned vvvv = gather && !rnd(3) ? 3 + 4 * rnd(2) : rnd(16);
+	unsigned len;
+	if (gather) { /* the index is a vector: small numbers */
+		static const uint8_t pointers[] = { 3, 6, 7, 5 }, index[] = { 0, 1, 4, 5 };
+		unsigned base = pointers[rnd(4)];
+		tail[0] = (uint8_t)(0x44 | reg << 3);
+		tail[1] = (uint8_t)(rnd(4) << 6 | index[rnd(4)] << 3 | base);
+		tail[2] = (uint8_t)rnd(64);
+		len = 3;
+	} else {
+		len = put_modrm(tail, 1, 0, reg, rnd(2)) - 1;
+		rex |= tail[0] & 7;
+		memmove(tail, tail + 1, sizeof(tail) - 1);
+	}
+	uint8_t not_rxb = (uint8_t)(~rex & 7) << 5, w = (uint8_t)(rnd(2) << 7), pp = (uint8_t)(rnd(5) ? 1 : rnd(4));
+	if (rnd(2)) {
+		at[0] = 0xc4;
+		at[1] = (uint8_t)(not_rxb | map);
+		at[2] = (uint8_t)(w | (~vvvv & 15) << 3 | rnd(2) << 2 | pp);
+		n = 3;
+		if (!gather && rnd(3) == 0)
+			at[2] |= 0x78; /* no second source */
+	} else {
+		at[0] = 0x62;
+		at[1] = (uint8_t)(not_rxb | 0x10 | map);
+		at[2] = (uint8_t)(w | (gather || !rnd(3) ? 15 : ~vvvv & 15) << 3 | 4 | pp);
+		at[3] = (uint8_t)((rnd(16) == 0) << 7 | rnd(3) << 5 | (rnd(6) == 0) << 4 | 8 | (rnd(4) ? 1 + rnd(7) : 0));
+		n = 4;
+	}
+	at[n++] = op;
+	memcpy(at + n, tail, len);
+	n += len;
+	if (map == 3 || (map == 1 && (op == 0x70 || op == 0xc2)))
+		n = put_random(at, n, 1);
 	return n;
 }
 
@@ -88,7 +152,11 @@ static unsigned make_insn(uint8_t *at)
 					  { 0xdf, 5 }, { 0xdf, 7 }, { 0xd9, 7 }, { 0xd9, 5 } };
 	static const uint8_t single[] = { 0x9f, 0x9e, 0xf5, 0xf8, 0xf9, 0x98, 0x99, 0x90 };
 	static const uint8_t strings[] = { 0xa4, 0xa5, 0xaa, 0xab, 0xac, 0xad, 0xa6, 0xa7, 0xae, 0xaf };
-	unsigned n = 0, reg = rnd(16), kind = rnd(20);
+	unsigned n = 0, reg = rnd(16), kind = rnd(24);
+	if (kind >= 20 && kind < 23)
+		return make_vector(at);
+	if (kind == 23)
+		kind = rnd(2) ? 16 : 15; /* bits, cmov, set, shld: many of them */
 	if (kind == 0) { /* a good pointer or number again */
 		unsigned r = rnd(8);
 		r = r == 4 ? 8 : r;
