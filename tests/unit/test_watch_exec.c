@@ -17,21 +17,10 @@
 #include "watch_run.h"
 
 #define CODE_MAX  1024u
-#define INSNS_MAX 40u
 #define STATUS    0x8d5u
 /* Behind the block: somewhere to call, and where that is said, out of the module. */
 #define RETURN_AT  (CODE_MAX - 16)
 #define POINTER_AT (CODE_MAX + 32)
-
-static const struct decoder *decoder;
-
-static struct {
-	uint8_t code[16];
-	unsigned len;
-	unsigned skip; /* a jcc rel8 over so many instructions */
-	unsigned call; /* 1: call rel32, 2: call *disp(%rip) */
-} block[INSNS_MAX];
-static unsigned nr_block;
 
 static uint8_t start_data[DATA_BYTES], plain_data[DATA_BYTES], plain_fx[XSAVE_BYTES];
 static bool bare, jumps; /* no unwind information; and with a jump nobody understands */
@@ -43,55 +32,6 @@ static sigjmp_buf trip;
 static uintptr_t tripped, stepped;
 static volatile bool stepping;
 static const struct plan *planned;
-
-/* ---- making it up ---- */
-
-static bool usable(const uint8_t *code, unsigned len)
-{
-	struct insn i = { .at = 0 };
-	if (!len || !decoder->decode(decoder, code, len, &i) || i.len != len || i.kind != INSN_PLAIN ||
-	    (i.is & (INSN_PINNED | INSN_GS)))
-		return false;
-	unsigned n = code[0] == 0x66;
-	/* %rsp moves by push and pop alone: elsewhere the stubs may have left their traces. */
-	return !(i.changes >> RSP & 1) || (code[0] >> 1 == 0x20 && len == 2) ||
-	       ((i.is & (INSN_READS | INSN_WRITES)) && (code[n + 1] == 0x8f || code[n + 1] == 0xff));
-}
-
-static void make_block(void)
-{
-	unsigned want = 3 + rnd(INSNS_MAX - 4);
-	for (nr_block = 0; nr_block < want;) {
-		uint8_t code[32] = { 0 };
-		if (rnd(12) == 0) {
-			block[nr_block].code[0] = (uint8_t)(0x70 | rnd(16));
-			block[nr_block].len = 2;
-			block[nr_block].call = 0;
-			block[nr_block++].skip = 1 + rnd(4);
-			continue;
-		}
-		if (rnd(24) == 0) { /* one that returns at once */
-			bool far = rnd(2);
-			memcpy(block[nr_block].code, far ? "\xff\x15" : "\xe8", 2);
-			block[nr_block].len = far ? 6 : 5;
-			block[nr_block].skip = 0;
-			block[nr_block++].call = 1 + far;
-			continue;
-		}
-		/* %fs: and 32-bit addresses as a prefix of anything. */
-		unsigned prefix = rnd(10);
-		code[0] = prefix == 0 ? 0x64 : 0x67;
-		fs_relative = prefix == 0;
-		unsigned len = make_insn(code + (prefix < 2)) + (prefix < 2);
-		fs_relative = false;
-		if (len > 15 || !usable(code, len))
-			continue;
-		block[nr_block].call = 0;
-		memcpy(block[nr_block].code, code, len);
-		block[nr_block].skip = 0;
-		block[nr_block++].len = len;
-	}
-}
 
 /* Puts the block into the text: the function, then outside of it the way out. Returns where the function ends. */
 static uintptr_t lay_out(void)
