@@ -219,10 +219,10 @@ static void sum_up(struct run *x)
 		remove_directory(x->directory);
 	else if (x->options.keep)
 		out_put(&r->out, OUT_PLAIN, "snarl: the journals are %s\n", x->pattern);
+	out_flush(&r->out);
 	const char *graph = x->options.o.graph;
 	if (graph && !graph_write(r, graph))
 		cmd_complain("graph=%s: %s", graph, strerror(errno));
-	out_flush(&r->out);
 }
 
 static int status_of(const struct run *x)

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -14,17 +13,17 @@
 static const int forwarded[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
 #define NR_FORWARDED (sizeof forwarded / sizeof *forwarded)
 
-struct before {
-	sigset_t mask;
-	struct sigaction interrupt, quit, child;
-};
-
-static void become(struct run_target *t, const struct before *b, int report)
+static void as_before(const struct run_before *b)
 {
 	sigaction(SIGINT, &b->interrupt, NULL);
 	sigaction(SIGQUIT, &b->quit, NULL);
 	sigaction(SIGCHLD, &b->child, NULL);
 	sigprocmask(SIG_SETMASK, &b->mask, NULL);
+}
+
+static void become(struct run_target *t, int report)
+{
+	as_before(&t->before);
 	execve(t->path, t->argv, t->env);
 	int err = errno;
 	if (err == ENOEXEC) {
@@ -45,7 +44,7 @@ static void become(struct run_target *t, const struct before *b, int report)
 
 int run_target_start(struct run_target *t)
 {
-	struct before b;
+	struct run_before *b = &t->before;
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	sigset_t ours;
 	int pipes[2], err = 0;
@@ -55,15 +54,15 @@ int run_target_start(struct run_target *t)
 		sigaddset(&ours, forwarded[i]);
 	if (pipe2(pipes, O_CLOEXEC) != 0)
 		return errno;
-	sigprocmask(SIG_BLOCK, &ours, &b.mask);
+	sigprocmask(SIG_BLOCK, &ours, &b->mask);
 	t->signals = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
-	sigaction(SIGINT, &ignore, &b.interrupt);
-	sigaction(SIGQUIT, &ignore, &b.quit);
+	sigaction(SIGINT, &ignore, &b->interrupt);
+	sigaction(SIGQUIT, &ignore, &b->quit);
 	/* Where it is ignored, children leave no status behind. */
-	sigaction(SIGCHLD, &(struct sigaction){ .sa_handler = SIG_DFL }, &b.child);
+	sigaction(SIGCHLD, &(struct sigaction){ .sa_handler = SIG_DFL }, &b->child);
 	t->pid = fork();
 	if (t->pid == 0)
-		become(t, &b, pipes[1]);
+		become(t, pipes[1]);
 	if (t->pid < 0)
 		err = errno;
 	close(pipes[1]);
@@ -86,10 +85,17 @@ static void pass_on(struct run_target *t)
 			kill(t->pid, (int)i.ssi_signo);
 }
 
-int run_target_wait(struct run_target *t, int ms)
+bool run_target_wait(struct run_target *t, int ms)
 {
 	struct pollfd p = { .fd = t->signals, .events = POLLIN };
 	if (poll(&p, 1, ms) > 0)
 		pass_on(t);
-	return waitpid(t->pid, &t->status, WNOHANG) == t->pid;
+	if (waitpid(t->pid, &t->status, WNOHANG) != t->pid)
+		return false;
+	/* What came together with the program's end was meant for it: timeout(1) tells the whole group. */
+	struct signalfd_siginfo i;
+	while (read(t->signals, &i, sizeof i) == sizeof i)
+		;
+	as_before(&t->before);
+	return true;
 }

@@ -7,7 +7,15 @@
 #ifndef SNARL_TOOLS_RUN_TARGET_H
 #define SNARL_TOOLS_RUN_TARGET_H
 
+#include <signal.h>
+#include <stdbool.h>
 #include <sys/types.h>
+
+/* What the caller's signals did before. */
+struct run_before {
+	sigset_t mask;
+	struct sigaction interrupt, quit, child;
+};
 
 struct run_target {
 	const char *path; /* of the file */
@@ -16,11 +24,13 @@ struct run_target {
 	pid_t pid;
 	int signals; /* signalfd */
 	int status;  /* of waitpid, once it has ended */
+	struct run_before before;
 };
 
 /* 0, or the errno of fork or exec. */
 int run_target_start(struct run_target *t);
-/* Sleeps up to `ms`, passing signals on. True when the program has ended. */
-int run_target_wait(struct run_target *t, int ms);
+/* Sleeps up to `ms`, passing signals on. True when the program has ended: from then on signals mean ourselves, so that a
+ * report that takes its time can be ended. */
+bool run_target_wait(struct run_target *t, int ms);
 
 #endif
