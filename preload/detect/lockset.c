@@ -170,8 +170,10 @@ uint32_t race_context_slow(struct thread *t, uint32_t stack)
 	if (race_context_known(rt, stack, &context))
 		return context;
 	context = pair_put(stack, rt->set);
-	rt->context[(stack ^ rt->set * 31) % RACE_CONTEXTS] =
-		(struct race_context){ (uint64_t)rt->set << 32 | stack, context, 0 };
+	uint64_t key = (uint64_t)rt->set << 32 | stack;
+	uint32_t i = race_context_place(rt, stack);
+	rt->context[i ^ 1] = rt->context[i];
+	rt->context[i] = (struct race_context){ key, context, 0 };
 	return context;
 }
 

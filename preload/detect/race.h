@@ -33,7 +33,7 @@ extern bool race_on; /* set once at start, before there is a second thread */
 /* ---- a thread's clock ------------------------------------------------------------------------------------------------- */
 
 #define RACE_SLOTS    4096u /* slot 0 is nobody's: it marks synchronisation locations */
-#define RACE_CONTEXTS 1024u
+#define RACE_CONTEXTS 2048u
 #define RACE_SETS     128u
 #define RACE_NO_SET   UINT32_MAX /* locks held: not looked up since they changed */
 
@@ -60,7 +60,7 @@ struct race_thread {
 	uint32_t ignore_depth, thread;
 	uint64_t random;
 	uint32_t sets[RACE_SETS]; /* last ones used, by hash */
-	struct race_context context[RACE_CONTEXTS];
+	_Alignas(64) struct race_context context[RACE_CONTEXTS];
 	uint32_t vc[RACE_SLOTS]; /* vc[slot]: own clock */
 };
 
@@ -120,15 +120,23 @@ HOT void granule_put(struct granule *g, unsigned i, uint64_t record, uint32_t co
 	atomic_store_explicit(&g->record[i], record, memory_order_relaxed);
 }
 
+/* It is there or right behind. Stacks of one stretch of code have ids in a row, so that those under one lock lie side by side. */
+HOT uint32_t race_context_place(const struct race_thread *rt, uint32_t stack) { return (rt->set * 16 + stack) % RACE_CONTEXTS & ~1u; }
+
 /* The context of these locks and this stack; false: ask the slow half. */
 HOT bool race_context_known(const struct race_thread *rt, uint32_t stack, uint32_t *context)
 {
 	*context = stack;
 	if (likely(rt->set == 0))
 		return stack <= RACE_MAX_STACK;
-	const struct race_context *c = &rt->context[(stack ^ rt->set * 31) % RACE_CONTEXTS];
-	*context = c->id;
-	return c->key == ((uint64_t)rt->set << 32 | stack);
+	uint64_t key = (uint64_t)rt->set << 32 | stack;
+	uint32_t i = race_context_place(rt, stack);
+	if (likely(rt->context[i].key == key)) {
+		*context = rt->context[i].id;
+		return true;
+	}
+	*context = rt->context[i ^ 1].id;
+	return rt->context[i ^ 1].key == key;
 }
 
 HOT uint32_t slot_of(uint64_t record) { return (uint32_t)(record >> 20) & 0xfff; }

@@ -92,6 +92,9 @@ __attribute__((used, visibility("hidden"))) bool watch_miss_fast(uintptr_t addr,
 								 uintptr_t rbp, uintptr_t sp)
 {
 	struct watch_thread *w = watch_tls.self;
+	/* What will be waited for comes while the stack is looked at: the access itself, and its record. */
+	__builtin_prefetch((const void *)addr);
+	__builtin_prefetch(shadow_granule(addr), 1);
 	if (unlikely(tls.gate != 0 || !w))
 		return false;
 	uint32_t stack = stack_at(&w->stacks, site->pc, sp, rbp);
@@ -99,6 +102,8 @@ __attribute__((used, visibility("hidden"))) bool watch_miss_fast(uintptr_t addr,
 	if (unlikely(!stack))
 		return false;
 	struct race_thread *rt = w->thread->race;
+	if (rt->set == RACE_NO_SET && !atomic_load_explicit(&w->thread->nr_held, memory_order_relaxed))
+		rt->set = 0;
 	race_busy(rt, addr);
 	bool recorded = access_fast(rt, addr, site->size, write, stack);
 	if (likely(recorded))
