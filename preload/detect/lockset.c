@@ -15,6 +15,7 @@
 
 #define MAX_SETS  (1u << 20)
 #define MAX_PAIRS (1u << 24)
+#define QUICK     4u  /* locks held that are looked at between two instructions of the program */
 #define KEEP      32u /* locks of one set; the innermost */
 
 struct pair {
@@ -116,6 +117,29 @@ const struct race_set *race_set_get(uint32_t set)
 {
 	static const struct race_set none;
 	return set && set <= nr_sets ? sets[set] : &none;
+}
+
+/* No call: general registers only (Makefile), and libc's memcmp uses others. */
+bool race_set_known(struct thread *t)
+{
+	uint32_t all = atomic_load_explicit(&t->nr_held, memory_order_relaxed), n = 0, hash = 0;
+	struct race_held h[QUICK];
+	if (all > QUICK)
+		return false;
+	for (uint32_t i = 0; i < all; i++)
+		if (t->held[i].addr)
+			h[n++] = (struct race_held){ t->held[i].lock, t->held[i].stack, t->held[i].key };
+	hash = n ? hash_of_set(h, n) : 0;
+	uint32_t id = n ? t->race->sets[hash % RACE_SETS] : 0;
+	if (n && (!id || sets[id]->nr != n))
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct race_held *s = &sets[id]->held[i];
+		if (s->lock != h[i].lock || s->stack != h[i].stack || s->key != h[i].key)
+			return false;
+	}
+	t->race->set = id;
+	return true;
 }
 
 uint32_t race_set_now(const struct thread *t)

@@ -102,8 +102,8 @@ __attribute__((used, visibility("hidden"))) bool watch_miss_fast(uintptr_t addr,
 	if (unlikely(!stack))
 		return false;
 	struct race_thread *rt = w->thread->race;
-	if (rt->set == RACE_NO_SET && !atomic_load_explicit(&w->thread->nr_held, memory_order_relaxed))
-		rt->set = 0;
+	if (unlikely(rt->set == RACE_NO_SET) && !race_set_known(w->thread))
+		return false;
 	race_busy(rt, addr);
 	bool recorded = access_fast(rt, addr, site->size, write, stack);
 	if (likely(recorded))
