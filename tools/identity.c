@@ -84,9 +84,8 @@ static uint64_t of_race(uint64_t h, struct names *n, const struct finding *f)
 	uint64_t sum = 0;
 	for (unsigned i = 0; i < f->nr_parties; i++)
 		sum += add_stack(FNV_START, n, f, f->parties[i].stack);
-	const char *name = names_datum(n, f);
-	if (f->place.symbol)
-		h = add_variable(h, name);
+	if (names_datum(n, f) && f->place.symbol)
+		h = add_variable(h, f->place.symbol);
 	else
 		h = add_stack(add(h, f->place.what), n, f, f->place.stack);
 	return h ^ sum * FNV_PRIME;

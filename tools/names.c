@@ -22,12 +22,13 @@ void names_init(struct names *n, struct symbols *s, bool full_paths)
 void names_free(struct names *n)
 {
 	HASH_CLEAR(hh, n->files);
+	sources_free(&n->sources);
 	mem_free(&n->mem);
 }
 
 /* ---- places ------------------------------------------------------------------------------------------------------ */
 
-static const char *base_of(const char *path)
+const char *names_base(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	return slash && slash[1] ? slash + 1 : path;
@@ -35,13 +36,13 @@ static const char *base_of(const char *path)
 
 static struct names_file *meet(struct names *n, const char *path)
 {
-	const char *base = base_of(path);
+	const char *base = names_base(path);
 	struct names_file *f;
 	HASH_FIND_STR(n->files, base, f);
 	if (!f) {
 		f = mem_take(&n->mem, sizeof *f);
 		f->path = mem_copy(&n->mem, path, strlen(path));
-		f->base = base_of(f->path);
+		f->base = names_base(f->path);
 		HASH_ADD_KEYPTR(hh, n->files, f->base, strlen(f->base), f);
 	} else if (strcmp(f->path, path) != 0) {
 		f->ambiguous = true;
@@ -60,7 +61,7 @@ const char *names_file(struct names *n, const char *path)
 {
 	if (n->full_paths)
 		return path;
-	const char *base = base_of(path);
+	const char *base = names_base(path);
 	if (!meet(n, path)->ambiguous)
 		return base;
 	/* With its directory: two of them are rarely called the same. */
@@ -123,7 +124,7 @@ static bool by_symbol(struct names *n, struct section *s, const struct lock *l, 
 {
 	struct symbols_datum d;
 	struct module *m = l->is_static ? model_module(s, l->module) : NULL;
-	if (!m || !symbols_data(n->symbols, symbols_file(n->symbols, m), l->offset, &d))
+	if (!m || !symbols_data(n->symbols, symbols_file(n->symbols, m), l->offset, NULL, &d))
 		return false;
 	if (strncmp(d.name, "_IO_2_1_std", 11) == 0)
 		d.name = strstr(d.name, "stdin") ? "stdin" : strstr(d.name, "stdout") ? "stdout" : "stderr";
@@ -209,7 +210,7 @@ static void name_lock(struct names *n, struct section *s, uint64_t id, const str
 	name->by = LOCK_BY_ADDRESS;
 	struct module *m = l && l->is_static ? model_module(s, l->module) : NULL;
 	if (m && m->path && *m->path)
-		name->text = mem_printf(&n->mem, "%s+0x%llx", base_of(m->path), (unsigned long long)l->offset);
+		name->text = mem_printf(&n->mem, "%s+0x%llx", names_base(m->path), (unsigned long long)l->offset);
 	else if (l && l->address)
 		name->text =
 		    mem_printf(&n->mem, "%s at 0x%llx", names_lock_kind(s, id), (unsigned long long)l->address);
@@ -232,35 +233,6 @@ const struct lock_name *names_lock_facts(struct names *n, struct section *s, uin
 const char *names_lock(struct names *n, struct section *s, uint64_t lock)
 {
 	return names_lock_facts(n, s, lock)->text;
-}
-
-const char *names_datum(struct names *n, const struct finding *f)
-{
-	struct place *p = (struct place *)&f->place;
-	struct module *m = p->module ? model_module(f->section, p->module) : NULL;
-	struct symbols_datum d;
-	if (p->text)
-		return p->text;
-	if (m && symbols_data(n->symbols, symbols_file(n->symbols, m), p->offset, &d)) {
-		p->text = p->symbol = mem_copy(&n->mem, d.name, strlen(d.name));
-		p->file = d.file;
-		p->line = d.line;
-		p->function = d.function;
-		p->atomic = d.atomic;
-	} else if (m && m->path && *m->path) {
-		p->text = mem_printf(&n->mem, "%s+0x%llx", base_of(m->path), (unsigned long long)p->offset);
-	} else if (p->what && strcmp(p->what, "heap") == 0 && model_stack(f->section, p->stack)) {
-		p->text = mem_printf(&n->mem, "a block allocated at %s", names_site(n, f->section, p->stack));
-	} else if (p->what && strcmp(p->what, "heap") == 0) {
-		p->text = mem_printf(&n->mem, "a block of %llu bytes", (unsigned long long)p->size);
-	} else if (p->what && p->thread && (strcmp(p->what, "stack") == 0 || strcmp(p->what, "tls") == 0)) {
-		p->text = mem_printf(&n->mem, *p->what == 's' ? "a variable of %s" : "a thread-local variable of %s",
-				     names_thread(n, f->section, p->thread, false));
-	} else {
-		uint64_t at = p->address ? p->address : f->nr_parties ? f->parties[0].access.address : 0;
-		p->text = mem_printf(&n->mem, "memory at 0x%llx", (unsigned long long)at);
-	}
-	return p->text;
 }
 
 const char *names_sentence(struct names *n, const char *text)

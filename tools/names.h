@@ -4,6 +4,7 @@
 #ifndef SNARL_TOOLS_NAMES_H
 #define SNARL_TOOLS_NAMES_H
 
+#include "source.h"
 #include "trace.h"
 
 enum lock_named { LOCK_BY_SYMBOL, LOCK_BY_INIT, LOCK_BY_FIRST, LOCK_BY_NATURE, LOCK_BY_ADDRESS };
@@ -24,6 +25,7 @@ struct names {
 	struct symbols *symbols;
 	struct mem mem;
 	bool full_paths;
+	struct sources sources;
 	struct names_file *files;
 };
 
@@ -48,6 +50,9 @@ const char *names_place(struct names *n, const struct frame *f);
 const char *names_site(struct names *n, struct section *s, uint64_t stack);
 /* Looks at a stack's files before any of them is shown, so that equal base names are told apart from the start. */
 void names_meet(struct names *n, const struct trace *t);
+
+/* Its base name. */
+const char *names_base(const char *path);
 
 /* First lower-case letter of a text made upper case. */
 const char *names_sentence(struct names *n, const char *text);

@@ -84,7 +84,6 @@ const char *report_race_key(struct report *r, const struct finding *f);
 /* A function's name, without the bulk of its template arguments unless --verbose. */
 const char *report_function(struct report *r, const char *name);
 void report_text_stack(struct report *r, const struct trace *t, unsigned indent);
-const char *report_source_line(struct report *r, const struct frame *f);
 void report_meet(struct report *r, const struct finding *f);
 
 /* summary.c: what was lost, what is unknown, and the one line for the whole tree. */

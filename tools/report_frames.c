@@ -1,45 +1,7 @@
 /* report_frames.c - Stacks as text. */
 #include "report.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-
-/* That line of the file, trimmed, or NULL; only of a file that is as old as the program it was compiled into. */
-const char *report_source_line(struct report *r, const struct frame *f)
-{
-	struct stat st;
-	FILE *file;
-	if (!f->place.file || !f->place.line || stat(f->place.file, &st) != 0 || !S_ISREG(st.st_mode))
-		return NULL;
-	uint64_t changed = (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
-	uint64_t started = f->interpreted ? f->started : f->module ? f->module->started : 0;
-	if (started && changed > started)
-		return NULL;
-	file = fopen(f->place.file, "re");
-	if (!file)
-		return NULL;
-	char *line = NULL;
-	const char *found = NULL;
-	size_t cap = 0;
-	ssize_t n;
-	for (unsigned at = 1; (n = getline(&line, &cap, file)) > 0; at++) {
-		if (at != f->place.line)
-			continue;
-		char *text = line + strspn(line, " \t");
-		text[strcspn(text, "\r\n")] = '\0';
-		for (char *p = text; *p; p++)
-			if (*p == '\t')
-				*p = ' ';
-		if (*text)
-			found = mem_copy(&r->names.mem, text, strnlen(text, 120));
-		break;
-	}
-	free(line);
-	fclose(file);
-	return found;
-}
 
 static const char *trouble(const struct frame *f)
 {
@@ -114,7 +76,7 @@ static void put_frame(struct report *r, const struct frame *f, unsigned number, 
 	else
 		out_put(o, OUT_DIM, "+0x%llx (%s)", (unsigned long long)f->place.past, trace_module_name(f));
 	out_put(o, OUT_DIM, "%s\n", f->place.inlined ? " (inlined)" : interrupted ? " (interrupted here)" : "");
-	const char *line = is_site ? report_source_line(r, f) : NULL;
+	const char *line = is_site ? source_line(&r->names.sources, f) : NULL;
 	if (!line)
 		return;
 	out_put(o, OUT_DIM, "%*s%5u | ", (int)indent + 4, "", f->place.line);

@@ -114,7 +114,8 @@ void report_race_place(struct report *r, const struct finding *f)
 		return;
 	out_put(o, OUT_BOLD, "\nMemory\n");
 	out_put(o, OUT_PLAIN, "  ");
-	out_put(o, OUT_LOCK, "%s", names_datum(&r->names, f));
+	const char *name = names_datum(&r->names, f);
+	out_put(o, OUT_LOCK, "%s", p->symbol ? p->symbol : name);
 	out_put(o, OUT_PLAIN, ": ");
 	if (strcmp(p->what, "heap") == 0) {
 		uint64_t at = p->address - p->start;
@@ -169,7 +170,8 @@ const char *report_race_key(struct report *r, const struct finding *f)
 	if (f->place.what && strcmp(f->place.what, "global") == 0)
 		where = whole_array(r, names_datum(&r->names, f));
 	else if (f->place.what && model_stack(f->section, f->place.stack))
-		where = names_site(&r->names, f->section, f->place.stack);
+		where = mem_printf(&r->model.mem, "%s %s", names_site(&r->names, f->section, f->place.stack),
+				   names_datum(&r->names, f) && f->place.symbol ? whole_array(r, f->place.symbol) : "");
 	return mem_printf(&r->model.mem, "%s%s %s %s %s", f->kind_slug, f->chance ? " by chance" : "", swap ? b : a, swap ? a : b, where);
 }
 
@@ -182,7 +184,7 @@ static bool atomic_side(struct report *r, const struct finding *f, const struct 
 		if (name && (strncmp(name, "std::atomic", 11) == 0 || strncmp(name, "std::__atomic", 13) == 0))
 			return true;
 		if (!t->frames[i].place.inlined) {
-			const char *line = report_source_line(r, &t->frames[i]);
+			const char *line = source_line(&r->names.sources, &t->frames[i]);
 			return line && strstr(line, "atomic");
 		}
 	}

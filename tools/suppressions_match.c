@@ -50,6 +50,8 @@ static struct facts facts_of(struct names *n, const struct finding *f)
 	if (f->place.what) {
 		const char *name = names_datum(n, f);
 		*MEM_PUSH(x.words, x.nr_words, x.cap_words) = name;
+		if (f->place.symbol)
+			*MEM_PUSH(x.words, x.nr_words, x.cap_words) = f->place.symbol;
 		add_trace(&x, n, f->section, f->place.stack);
 	}
 	if (f->fingerprint)
@@ -283,8 +285,8 @@ static const char *best_word(struct names *n, const struct finding *race, const 
 {
 	/* What is raced for is the one thing that both sides have and nobody else. */
 	if (race->kind == KIND_DATA_RACE && race->place.what) {
-		const char *name = names_datum(n, race);
-		if (race->place.symbol && !strchr(name, ' ') && fits_a_line(name))
+		const char *name = names_datum(n, race) ? race->place.symbol : NULL;
+		if (name && fits_a_line(name))
 			return variable(n, name);
 	}
 	const struct frame *any = NULL;

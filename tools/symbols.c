@@ -253,9 +253,9 @@ static bool symbol_data(struct symbols *s, struct symbols_file *f, uint64_t addr
 	return true;
 }
 
-bool symbols_data(struct symbols *s, struct symbols_file *f, uint64_t address, struct symbols_datum *datum)
+bool symbols_data(struct symbols *s, struct symbols_file *f, uint64_t address, const char *hint, struct symbols_datum *datum)
 {
 	if (f->state != SYMBOLS_READY)
 		return false;
-	return symbols_dwarf_data(s, f, address, datum) || symbol_data(s, f, address, datum);
+	return symbols_dwarf_data(s, f, address, hint, datum) || symbol_data(s, f, address, datum);
 }

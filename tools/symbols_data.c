@@ -1,6 +1,7 @@
 /*
  * symbols_data.c - Variables by address, from debug information: "pool.lock" instead of "pool+0x28".
  */
+#include "source.h"
 #include "symbols_file.h"
 
 #include <dwarf.h>
@@ -69,29 +70,70 @@ static bool type_of(Dwarf_Die *die, Dwarf_Die *type, bool *is_lock)
 	return false;
 }
 
-static bool member_at(Dwarf_Die *type, uint64_t past, Dwarf_Die *member, uint64_t *start)
+/* Where a member lies in bytes; of a bit-field, the bytes its bits are in. */
+static bool extent(Dwarf_Die *member, uint64_t *start, uint64_t *bytes)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Word at = 0, size, bits;
+	Dwarf_Die its;
+	bool is_lock;
+	if (dwarf_formudata(dwarf_attr(member, DW_AT_data_bit_offset, &attr), &at) == 0 &&
+	    dwarf_formudata(dwarf_attr(member, DW_AT_bit_size, &attr), &bits) == 0 && bits) {
+		*start = at / 8;
+		*bytes = (at + bits - 1) / 8 - *start + 1;
+		return true;
+	}
+	if (dwarf_attr(member, DW_AT_data_member_location, &attr) && dwarf_formudata(&attr, &at) != 0)
+		return false;
+	if (!type_of(member, &its, &is_lock) || dwarf_aggregate_size(&its, &size) != 0)
+		return false;
+	*start = at;
+	*bytes = size;
+	return true;
+}
+
+static bool named_in(const char *hint, Dwarf_Die *member, unsigned depth)
+{
+	const char *name = dwarf_diename(member);
+	Dwarf_Die type, child;
+	bool is_lock;
+	if (name)
+		return source_mentions(hint, name, strlen(name));
+	/* Without a name of its own, by those of its members. */
+	if (!depth || !type_of(member, &type, &is_lock) || dwarf_child(&type, &child) != 0)
+		return false;
+	do
+		if (dwarf_tag(&child) == DW_TAG_member && named_in(hint, &child, depth - 1))
+			return true;
+	while (dwarf_siblingof(&child, &child) == 0);
+	return false;
+}
+
+/* Bit-fields and a union's members share their bytes: the one that the source names, else the first. */
+static bool member_at(Dwarf_Die *type, uint64_t past, const char *hint, Dwarf_Die *member, uint64_t *start)
 {
 	Dwarf_Die child;
+	bool found = false;
 	if (dwarf_child(type, &child) != 0)
 		return false;
 	do {
 		Dwarf_Attribute attr;
-		Dwarf_Word at = 0, size;
-		Dwarf_Die its;
-		bool is_lock;
+		uint64_t at, size;
 		int tag = dwarf_tag(&child);
 		if ((tag != DW_TAG_member && tag != DW_TAG_inheritance) || dwarf_attr(&child, DW_AT_external, &attr))
 			continue;
-		if (dwarf_attr(&child, DW_AT_data_member_location, &attr) && dwarf_formudata(&attr, &at) != 0)
+		if (!extent(&child, &at, &size) || past < at || past - at >= size)
 			continue;
-		if (!type_of(&child, &its, &is_lock) || dwarf_aggregate_size(&its, &size) != 0 || past < at ||
-		    past - at >= size)
+		bool named = hint && named_in(hint, &child, 3);
+		if (found && !named)
 			continue;
 		*member = child;
 		*start = at;
-		return true;
+		found = true;
+		if (named || !hint)
+			break;
 	} while (dwarf_siblingof(&child, &child) == 0);
-	return false;
+	return found;
 }
 
 /* "[5][0]" for element 20 of an array [16][4]. */
@@ -124,13 +166,25 @@ static const char *indices(struct symbols *s, Dwarf_Die *array, const char *name
 	return mem_printf(&s->mem, "%s[%llu]", name, (unsigned long long)element);
 }
 
-/* Appends ".member" and "[index]" to `name` down to the offset. */
-static const char *descend(struct symbols *s, Dwarf_Die *variable, const char *name, uint64_t past)
+bool symbols_of_library(struct symbols *s, Dwarf_Die *type)
 {
-	Dwarf_Die type, member;
+	Dwarf_Die unit;
+	if (!dwarf_diename(type) || !dwarf_diecu(type, &unit, NULL, NULL))
+		return false;
+	const char *file = symbols_file_of(s, &unit, type, DW_AT_decl_file);
+	return file && (strstr(file, "/include/c++/") || strstr(file, "/c++/v1/"));
+}
+
+bool symbols_type_of(Dwarf_Die *die, Dwarf_Die *type)
+{
 	bool is_lock;
-	if (!type_of(variable, &type, &is_lock))
-		return past ? NULL : name;
+	return type_of(die, type, &is_lock);
+}
+
+/* Appends ".member" and "[index]" to `name` down to the offset. */
+static const char *descend(struct symbols *s, Dwarf_Die type, bool is_lock, const char *name, uint64_t past, const char *hint)
+{
+	Dwarf_Die member;
 	for (unsigned depth = 0; depth < MAX_DEPTH; depth++) {
 		Dwarf_Word size;
 		uint64_t start;
@@ -144,16 +198,30 @@ static const char *descend(struct symbols *s, Dwarf_Die *variable, const char *n
 			type = elem;
 			continue;
 		}
-		if ((tag != DW_TAG_structure_type && tag != DW_TAG_class_type && tag != DW_TAG_union_type) ||
-		    (past == 0 && is_lock) || !member_at(&type, past, &member, &start))
+		if (tag != DW_TAG_structure_type && tag != DW_TAG_class_type && tag != DW_TAG_union_type)
+			break;
+		if (symbols_of_library(s, &type))
+			return name;
+		if ((past == 0 && is_lock) || !member_at(&type, past, hint, &member, &start))
 			break;
 		if (dwarf_tag(&member) == DW_TAG_member && dwarf_diename(&member))
 			name = mem_printf(&s->mem, "%s.%s", name, dwarf_diename(&member));
 		past -= start;
 		if (!type_of(&member, &type, &is_lock))
 			break;
+		Dwarf_Attribute attr;
+		if (dwarf_attr(&member, DW_AT_bit_size, &attr))
+			return name;
 	}
 	return past ? mem_printf(&s->mem, "%s+0x%llx", name, (unsigned long long)past) : name;
+}
+
+const char *symbols_descend(struct symbols *s, Dwarf_Die *type, const char *name, uint64_t past, const char *hint, bool *atomic)
+{
+	met_atomic = is_atomic_type(type);
+	name = descend(s, *type, is_lock_name(dwarf_diename(type)), name, past, hint);
+	*atomic = met_atomic;
+	return name;
 }
 
 static void collect(struct symbols_file *f, Dwarf_Die *die, const char *function, Dwarf_Addr bias)
@@ -202,10 +270,12 @@ static int by_address(const void *a, const void *b)
 }
 
 /* All of the file's variables, once: a program of many locks asks for many. */
-static void list_variables(struct symbols_file *f)
+void symbols_list_variables(struct symbols_file *f)
 {
 	Dwarf_Die *unit = NULL;
 	Dwarf_Addr bias;
+	if (f->have_variables || f->state != SYMBOLS_READY)
+		return;
 	f->have_variables = true;
 	while ((unit = dwfl_module_nextcu(f->module, unit, &bias))) {
 		Dwarf_Die whole = symbols_whole_unit(unit);
@@ -235,10 +305,9 @@ static const char *keep(struct symbols *s, const char *text)
 	return text ? mem_copy(&s->mem, text, strlen(text)) : NULL;
 }
 
-bool symbols_dwarf_data(struct symbols *s, struct symbols_file *f, uint64_t address, struct symbols_datum *d)
+bool symbols_dwarf_data(struct symbols *s, struct symbols_file *f, uint64_t address, const char *hint, struct symbols_datum *d)
 {
-	if (!f->have_variables)
-		list_variables(f);
+	symbols_list_variables(f);
 	const struct symbols_variable *v = variable_at(f, address);
 	if (!v)
 		return false;
@@ -253,7 +322,11 @@ bool symbols_dwarf_data(struct symbols *s, struct symbols_file *f, uint64_t addr
 		return false;
 	memset(d, 0, sizeof *d);
 	met_atomic = false;
-	d->name = descend(s, &die, name, address - v->address);
+	Dwarf_Die type;
+	bool is_lock;
+	if (!type_of(&die, &type, &is_lock))
+		return false;
+	d->name = descend(s, type, is_lock, name, address - v->address, hint);
 	d->atomic = met_atomic;
 	d->function = keep(s, v->function);
 	/* The definition of what was declared before (extern, static member) may not repeat the place. */

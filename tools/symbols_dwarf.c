@@ -140,6 +140,22 @@ static const char *qualify(struct symbols *s, Dwarf_Die *die, const char *name)
 	return name;
 }
 
+const char *symbols_scoped(struct symbols *s, Dwarf_Die *die, const char *name)
+{
+	return qualify(s, die, name);
+}
+
+bool symbols_class_of(Dwarf_Die *function, Dwarf_Die *class)
+{
+	Dwarf_Die *scopes = NULL, root = declaration(*function);
+	int nr = dwarf_getscopes_die(&root, &scopes);
+	bool found = nr > 1 && (dwarf_tag(&scopes[1]) == DW_TAG_class_type || dwarf_tag(&scopes[1]) == DW_TAG_structure_type);
+	if (found)
+		*class = scopes[1];
+	free(scopes);
+	return found;
+}
+
 static void name_of(struct symbols *s, Dwarf_Die *die, struct symbols_place *p)
 {
 	Dwarf_Attribute attr;
@@ -232,6 +248,16 @@ static int lexical_scopes(Dwarf_Die *unit, Dwarf_Addr address, Dwarf_Die **out)
 	free(scopes);
 	nr = dwarf_getscopes_die(&innermost, out);
 	return nr > 0 ? nr : 0;
+}
+
+int symbols_scopes(struct symbols_file *f, uint64_t address, Dwarf_Die **scopes)
+{
+	Dwarf_Addr bias;
+	Dwarf_Die *unit = f->state == SYMBOLS_READY ? unit_of(f, address, &bias) : NULL;
+	if (!unit)
+		return 0;
+	Dwarf_Die whole = symbols_whole_unit(unit);
+	return lexical_scopes(&whole, address - bias, scopes);
 }
 
 unsigned symbols_dwarf_code(struct symbols *s, struct symbols_file *f, uint64_t address, struct symbols_place *places)

@@ -46,8 +46,23 @@ Dwarf_Die symbols_whole_unit(Dwarf_Die *unit);
 /* The file that an attribute of `die` (DW_AT_decl_file, DW_AT_call_file) names, or NULL. */
 const char *symbols_file_of(struct symbols *s, Dwarf_Die *unit, Dwarf_Die *die, unsigned attribute);
 
+/* The type a DIE has, without typedefs and qualifiers. */
+bool symbols_type_of(Dwarf_Die *die, Dwarf_Die *type);
+/* Appends to `name`, of that type, what lies `past` bytes into it. *atomic: a type on the way is. `hint`: see symbols.h. */
+const char *symbols_descend(struct symbols *s, Dwarf_Die *type, const char *name, uint64_t past, const char *hint, bool *atomic);
+/* A type of the C++ library: its members mean nothing to those who use it. */
+bool symbols_of_library(struct symbols *s, Dwarf_Die *type);
+/* The scopes of code, innermost first, through inlined functions up to the unit; to be freed. 0: none known. */
+int symbols_scopes(struct symbols_file *f, uint64_t address, Dwarf_Die **scopes);
+/* The class that a member function belongs to. */
+bool symbols_class_of(Dwarf_Die *function, Dwarf_Die *class);
+/* "shop::Config" for Config. */
+const char *symbols_scoped(struct symbols *s, Dwarf_Die *die, const char *name);
+/* Fills in f->variables. */
+void symbols_list_variables(struct symbols_file *f);
+
 /* As the ones in symbols.h, from DWARF alone. */
 unsigned symbols_dwarf_code(struct symbols *s, struct symbols_file *f, uint64_t address, struct symbols_place *places);
-bool symbols_dwarf_data(struct symbols *s, struct symbols_file *f, uint64_t address, struct symbols_datum *datum);
+bool symbols_dwarf_data(struct symbols *s, struct symbols_file *f, uint64_t address, const char *hint, struct symbols_datum *datum);
 
 #endif

@@ -1,0 +1,60 @@
+/* jobs.c - Races over what only types tell apart: members, bit-fields, unions, arrays of blocks, and freed memory. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "invisible.h"
+
+struct point { int x, y; };
+struct job {
+	int id;
+	unsigned urgent : 1, done : 1, level : 6;
+	struct point path[8];
+	char name[32];
+	union { long number; char text[16]; } value;
+	struct job *next;
+};
+static struct job *queue;
+static struct job *many;
+static struct { unsigned low : 4, high : 4; } nibbles;
+
+__attribute__((noinline)) static void touch(struct job *j, int n)
+{
+	j->path[3].y = n;
+	j->done = 1;
+	j->value.number = n;
+	strcpy(j->name, n ? "one" : "two");
+	j->next->id = n;
+	nibbles.high = 3;
+}
+
+static void *worker(void *arg)
+{
+	touch(queue, arg != NULL);
+	many[3].id = 7;
+	return NULL;
+}
+
+static void *freer(void *arg)
+{
+	free(arg);
+	return NULL;
+}
+
+int main(void)
+{
+	pthread_t t[2];
+	queue = calloc(1, sizeof *queue);
+	queue->next = calloc(1, sizeof *queue);
+	many = calloc(5, sizeof *many);
+	for (long i = 0; i < 2; i++)
+		pthread_create(&t[i], NULL, worker, (void *)i);
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	struct job *old = queue->next;
+	pthread_create(&t[0], NULL, freer, old);
+	invisible_sleep_ms(200);
+	old->id = 3;
+	pthread_join(t[0], NULL);
+	return 0;
+}
