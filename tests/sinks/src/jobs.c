@@ -16,7 +16,7 @@ struct job {
 };
 static struct job *queue;
 static struct job *many;
-static struct { unsigned low : 4, high : 4; } nibbles;
+static volatile struct { unsigned low : 4, high : 4; } nibbles;
 
 __attribute__((noinline)) static void touch(struct job *j, int n)
 {
