@@ -1,5 +1,6 @@
 #include "runtime_races.h"
 
+#include "base/masks.h"
 #include "core/heap.h"
 #include "core/module.h"
 #include "core/reporter.h"
@@ -80,6 +81,7 @@ void races_ending(void)
 
 void races_fork_child(struct thread *self)
 {
+	masks_fork_child();
 	race_fork_child(self);
 	engine_fork_child();
 }

@@ -8,6 +8,7 @@
  *
  * What libc does inside (stdio's buffers) does not come here: the streams' own functions do, at the end.
  */
+#include "base/masks.h"
 #include "hooks/io.h"
 
 #include "base/sys.h"
@@ -108,7 +109,15 @@ IO_GOES(int, close, (int fd), (fd), fd)
 /* What is added to an epoll set comes before what is reported by it: its data is often a pointer. */
 IO_GOES(int, epoll_ctl, (int set, int op, int fd, struct epoll_event *event), (set, op, fd, event), set)
 IO_CAME(int, epoll_wait, (int set, struct epoll_event *events, int n, int ms), (set, events, n, ms), set)
-IO_CAME(int, epoll_pwait, (int set, struct epoll_event *events, int n, int ms, const sigset_t *mask), (set, events, n, ms, mask), set)
+
+INTERPOSE(int, epoll_pwait, (int set, struct epoll_event *events, int n, int ms, const sigset_t *mask))
+{
+	MASKS_UNDER(mask);
+	int r = REAL(epoll_pwait)(set, events, n, ms, mask);
+	if (race_on && r >= 0)
+		io_came_slow(set);
+	return r;
+}
 
 /* Somebody who was told that there is something to read knows as much as one who read it. */
 static COLD void polled(const struct pollfd *p, nfds_t n)
@@ -130,6 +139,7 @@ INTERPOSE(int, poll, (struct pollfd *p, nfds_t n, int ms))
 
 INTERPOSE(int, ppoll, (struct pollfd *p, nfds_t n, const struct timespec *limit, const sigset_t *mask))
 {
+	MASKS_UNDER(mask);
 	if (likely(!race_on))
 		return REAL(ppoll)(p, n, limit, mask);
 	int r = REAL(ppoll)(p, n, limit, mask);

@@ -3,6 +3,7 @@
  *
  * A signal sent comes before its handler, however it is sent; the handler's side is in the signal wrapper (watch/signals.c).
  */
+#include "base/masks.h"
 #include "hooks/io.h"
 
 #include <mqueue.h>
@@ -99,23 +100,30 @@ INTERPOSE(int, tgkill, (pid_t pid, pid_t tid, int nr))
 	return REAL(tgkill)(pid, tid, nr);
 }
 
+/* What is waited for is blocked, for the kernel as well (base/masks.h). */
+#define WAITED(call)                                                                            \
+	({                                                                                      \
+		bool b_ __attribute__((cleanup(masks_waited))) = masks_on && masks_wait_begin(masks.blocked); \
+		(call);                                                                         \
+	})
+
 INTERPOSE(int, sigwait, (const sigset_t *restrict set, int *restrict nr))
 {
-	int r = REAL(sigwait)(set, nr);
+	int r = WAITED(REAL(sigwait)(set, nr));
 	came(r == 0 ? KEY_SIGNAL(*nr) : 0, r == 0);
 	return r;
 }
 
 INTERPOSE(int, sigwaitinfo, (const sigset_t *restrict set, siginfo_t *restrict info))
 {
-	int r = REAL(sigwaitinfo)(set, info);
+	int r = WAITED(REAL(sigwaitinfo)(set, info));
 	came(KEY_SIGNAL(r), r > 0);
 	return r;
 }
 
 INTERPOSE(int, sigtimedwait, (const sigset_t *restrict set, siginfo_t *restrict info, const struct timespec *restrict limit))
 {
-	int r = REAL(sigtimedwait)(set, info, limit);
+	int r = WAITED(REAL(sigtimedwait)(set, info, limit));
 	came(KEY_SIGNAL(r), r > 0);
 	return r;
 }

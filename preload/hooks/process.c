@@ -7,6 +7,7 @@
  */
 #include "hooks/process.h"
 
+#include "base/masks.h"
 #include "base/sys.h"
 #include "hooks/interpose.h"
 
@@ -39,6 +40,16 @@ static void ending(const char *reason)
 		process_events.ending(reason);
 }
 
+/* What becomes of the process, or of a child, has the mask that the program set. */
+#define WITH_MASK(call)            \
+	({                         \
+		masks_real();      \
+		int r_ = (call);   \
+		masks_kept_out();  \
+		r_;                \
+	})
+#define EXEC(call) (ending("exec"), WITH_MASK(call))
+
 /* No header declares it. source: glibc 2.36 csu/libc-start.c; init and fini are NULL since programs were linked against 2.34. */
 int __libc_start_main(int (*program)(int, char **, char **), int argc, char **argv, void (*init)(void), void (*fini)(void),
 		      void (*rtld_fini)(void), void *stack_end);
@@ -54,32 +65,27 @@ INTERPOSE(int, __libc_start_main,
 
 INTERPOSE(int, execve, (const char *path, char *const argv[], char *const envp[]))
 {
-	ending("exec");
-	return REAL(execve)(path, argv, envp);
+	return EXEC(REAL(execve)(path, argv, envp));
 }
 
 INTERPOSE(int, execv, (const char *path, char *const argv[]))
 {
-	ending("exec");
-	return REAL(execv)(path, argv);
+	return EXEC(REAL(execv)(path, argv));
 }
 
 INTERPOSE(int, execvp, (const char *file, char *const argv[]))
 {
-	ending("exec");
-	return REAL(execvp)(file, argv);
+	return EXEC(REAL(execvp)(file, argv));
 }
 
 INTERPOSE(int, execvpe, (const char *file, char *const argv[], char *const envp[]))
 {
-	ending("exec");
-	return REAL(execvpe)(file, argv, envp);
+	return EXEC(REAL(execvpe)(file, argv, envp));
 }
 
 INTERPOSE(int, fexecve, (int fd, char *const argv[], char *const envp[]))
 {
-	ending("exec");
-	return REAL(fexecve)(fd, argv, envp);
+	return EXEC(REAL(fexecve)(fd, argv, envp));
 }
 
 /* The list forms call the vector forms inside libc, out of our sight; here the list is counted and copied, as libc does. */
@@ -98,8 +104,7 @@ INTERPOSE(int, fexecve, (int fd, char *const argv[], char *const envp[]))
 			argv[i] = va_arg(ap, char *);                                                                \
 		after;                                                                                               \
 		va_end(ap);                                                                                          \
-		ending("exec");                                                                                      \
-		return call;                                                                                         \
+		return EXEC(call);                                                                                   \
 	} while (0)
 
 INTERPOSE(int, execl, (const char *path, const char *arg, ...)) { EXEC_LIST((void)0, REAL(execv)(path, argv)); }
@@ -115,14 +120,14 @@ INTERPOSE(int, posix_spawn,
 	  (pid_t *restrict pid, const char *restrict path, const posix_spawn_file_actions_t *restrict actions,
 	   const posix_spawnattr_t *restrict attr, char *const argv[restrict], char *const envp[restrict]))
 {
-	return REAL(posix_spawn)(pid, path, actions, attr, argv, envp);
+	return WITH_MASK(REAL(posix_spawn)(pid, path, actions, attr, argv, envp));
 }
 
 INTERPOSE(int, posix_spawnp,
 	  (pid_t *restrict pid, const char *restrict file, const posix_spawn_file_actions_t *restrict actions,
 	   const posix_spawnattr_t *restrict attr, char *const argv[restrict], char *const envp[restrict]))
 {
-	return REAL(posix_spawnp)(pid, file, actions, attr, argv, envp);
+	return WITH_MASK(REAL(posix_spawnp)(pid, file, actions, attr, argv, envp));
 }
 
 INTERPOSE(void, _exit, (int status))

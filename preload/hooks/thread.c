@@ -2,11 +2,14 @@
 #include "hooks/interpose.h"
 
 #include "base/arena.h"
+#include "base/masks.h"
 #include "base/sys.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
+#include <string.h>
 #include <threads.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -20,6 +23,7 @@ struct start {
 	void *arg;
 	struct thread_info *info;
 	size_t stack_bytes;
+	uint64_t blocked, really; /* base/masks.h */
 };
 
 static pthread_key_t exit_key;
@@ -64,6 +68,8 @@ void hook_mark_exit(struct thread *t)
 HOT void attach(const struct start *s)
 {
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	if (masks_on)
+		masks_adopt(s->really, s->blocked);
 	hook_attach(s->info, here - s->stack_bytes, here + 1024);
 }
 
@@ -101,11 +107,25 @@ static size_t stack_bytes_of(const pthread_attr_t *attr)
 	return usual;
 }
 
+/* It begins with its creator's mask, or with one of its own. */
+static void mask_of(struct start *s, const pthread_attr_t *attr)
+{
+	sigset_t own;
+	s->blocked = masks.blocked;
+	s->really = masks.really;
+	if (attr && pthread_attr_getsigmask_np(attr, &own) == 0) {
+		memcpy(&s->really, &own, sizeof s->really);
+		s->blocked = s->really &= MASKS_FAULTS;
+	}
+}
+
 static struct start *start_new(struct thread *t, struct site site, bool detached, const pthread_attr_t *attr)
 {
 	struct start *s = arena_malloc(sizeof *s);
 	if (s)
 		s->stack_bytes = stack_bytes_of(attr);
+	if (s && masks_on)
+		mask_of(s, attr);
 	if (s)
 		s->info = thread_creating(t, site, detached);
 	if (s && !s->info) {

@@ -2,6 +2,7 @@
 #include "watch/signals.h"
 
 #include "base/arena.h"
+#include "base/masks.h"
 #include "base/spin.h"
 #include "base/sys.h"
 #include "core/tls.h"
@@ -37,7 +38,7 @@ struct queue {
 };
 static __thread struct queue *queue __attribute__((tls_model("initial-exec")));
 
-#define FAULTS (1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) | 1ull << (SIGTRAP - 1))
+#define FAULTS MASKS_FAULTS
 
 static bool is_fault(int nr)
 {
@@ -109,7 +110,8 @@ static void by_default(int nr, const siginfo_t *si, ucontext_t *uc)
 static void call_program(int nr, siginfo_t *si, ucontext_t *uc)
 {
 	struct kernel_action a = program[nr];
-	if (!is_handler(a.handler)) {
+	bool fatal = masks.blocked & FAULTS & 1ull << (nr - 1) && si->si_code > 0; /* a fault that is blocked kills */
+	if (fatal || !is_handler(a.handler)) {
 		by_default(nr, si, uc);
 		return;
 	}
@@ -119,7 +121,52 @@ static void call_program(int nr, siginfo_t *si, ucontext_t *uc)
 	}
 	if (!is_fault(nr) && tls.gate == 0 && tls.thread)
 		happens_after(tls.thread, KEY_SIGNAL(nr)); /* whoever sent it did that before */
-	((handler3)(uintptr_t)a.handler)(nr, si, uc); /* under the mask it asked for, but for the faults: see install */
+	/* Under the mask it asked for, but for the faults: see install. */
+	struct masks was = masks;
+	if (was.waiting) {
+		masks_wait_end();
+		masks.blocked = was.waits;
+	}
+	uint64_t word;
+	masks.blocked |= (a.mask | (a.flags & SA_NODEFER ? 0 : 1ull << (nr - 1))) & FAULTS;
+	memcpy(&word, &uc->uc_sigmask, sizeof word);
+	word |= was.blocked;
+	memcpy(&uc->uc_sigmask, &word, sizeof word);
+	((handler3)(uintptr_t)a.handler)(nr, si, uc);
+	memcpy(&word, &uc->uc_sigmask, sizeof word);
+	masks.blocked = word & FAULTS;
+	masks.really &= masks.blocked;
+	was.held = masks.held;
+	if (was.waiting)
+		masks = was; /* the kernel puts its own back */
+	else
+		word = (word & ~FAULTS) | masks.really;
+	memcpy(&uc->uc_sigmask, &word, sizeof word);
+	if (masks.held && !was.waiting)
+		masks_let_go();
+}
+
+/* Sent by somebody while the program has it blocked: the kernel keeps it, for this thread or for whoever may take it. */
+static bool keep(int nr, siginfo_t *si, ucontext_t *uc)
+{
+	uint64_t bit = 1ull << (nr - 1);
+	bool early = tls.inside & GATE_NEW; /* a thread that does not know its mask yet: see masks_adopt */
+	if (!((early ? FAULTS : masks.blocked) & FAULTS & bit) || sys_confined.on)
+		return false;
+	if (si->si_code == SI_TKILL && queue) {
+		if (!(masks.held & bit))
+			queue->info[nr] = *si;
+		masks.held |= bit;
+		return true;
+	}
+	sys4(SYS_rt_sigprocmask, SIG_BLOCK, &bit, NULL, 8);
+	if (si->si_code == SI_TKILL)
+		sys4(SYS_rt_tgsigqueueinfo, sys_getpid(), sys_gettid(), nr, si);
+	else
+		sys3(SYS_rt_sigqueueinfo, sys_gettid(), nr, si); /* to the process; only so the kernel lets a thread pass it on as it came */
+	masks.really |= bit;
+	sigaddset(&uc->uc_sigmask, nr);
+	return true;
 }
 
 static bool in_slow_path(void)
@@ -138,13 +185,18 @@ static bool put_off(int nr, const siginfo_t *si, ucontext_t *uc)
 	return true;
 }
 
+static void send_again(uint64_t set)
+{
+	for (int nr = 1; nr < NR; nr++)
+		if (set >> (nr - 1) & 1)
+			sys4(SYS_rt_tgsigqueueinfo, sys_getpid(), sys_gettid(), nr, &queue->info[nr]);
+}
+
 COLD void signals_deliver_slow(void)
 {
 	uint64_t set = watch_tls.pending;
 	watch_tls.pending = 0;
-	for (int nr = 1; nr < NR; nr++)
-		if (set >> (nr - 1) & 1)
-			sys4(SYS_rt_tgsigqueueinfo, sys_getpid(), sys_gettid(), nr, &queue->info[nr]);
+	send_again(set);
 	sys4(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, NULL, 8);
 }
 
@@ -189,7 +241,8 @@ static void on_signal(int nr, siginfo_t *si, void *context)
 		*ip = (greg_t)to; /* a window too short for a jump */
 		return;
 	}
-	if (!fault && in_slow_path() && put_off(nr, si, uc))
+	masks.really &= ~(1ull << (nr - 1));
+	if (!fault && (keep(nr, si, uc) || (in_slow_path() && put_off(nr, si, uc))))
 		return;
 	greg_t stood = *ip, shown = stood;
 	if (c && (to = patched_place(c, (uintptr_t)stood)))
@@ -253,6 +306,7 @@ void signals_start(void)
 			install(nr, &a);
 	}
 	atomic_store(&on, true);
+	masks_start(send_again);
 }
 
 bool signals_thread(void)
@@ -271,5 +325,9 @@ uint64_t signals_block(void)
 
 void signals_unblock(uint64_t had)
 {
+	if (masks_on) {
+		masks.blocked = had & FAULTS;
+		had &= ~FAULTS;
+	}
 	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &had, NULL, 8);
 }
