@@ -11,6 +11,7 @@
 #include "hooks/interpose.h"
 #include "hooks/process.h"
 #include "runtime_modules.h"
+#include "watch/coverage.h"
 #include "watch/engine.h"
 #include "watch/loader.h"
 #include "watch/miss.h"
@@ -76,7 +77,7 @@ void races_ending(void)
 {
 	if (race_stopped)
 		engine_stop(race_stopped); /* said at the latest now */
-	emit_watched(engine_counts().accesses, engine_counts().watched);
+	emit_watched(coverage_counts().accesses, coverage_counts().watched, coverage_refused());
 }
 
 void races_fork_child(struct thread *self)

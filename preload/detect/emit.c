@@ -405,9 +405,11 @@ static void put_no_races(void)
 }
 
 static _Atomic uint64_t sites_all, sites_watched;
+static const char *_Atomic sites_refused;
 
-void emit_watched(uint64_t sites, uint64_t watched)
+void emit_watched(uint64_t sites, uint64_t watched, const char *refused)
 {
+	atomic_store(&sites_refused, refused);
 	atomic_store(&sites_all, sites);
 	atomic_store(&sites_watched, watched);
 }
@@ -448,6 +450,8 @@ void emit_end(const char *reason)
 		if (sites_all) {
 			field_u(&f, ",\"sites\":", sites_all);
 			field_u(&f, ",\"watched\":", sites_watched);
+			if (sites_refused && *sites_refused)
+				field_s(&f, ",\"unwatched\":", sites_refused);
 		}
 		fmt_c(&f, '}');
 	} while (!emit_line_end(&f));

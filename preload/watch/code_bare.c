@@ -7,27 +7,15 @@
  * or a symbol says that it begins there, also up to the last return before they no longer do. Data hardly ever look like
  * that, and what is read as data is left alone, as is what traps stand behind: generated code that is perhaps copied.
  */
-#include "watch/code.h"
-#include "watch/grow.h"
+#include "watch/code_bare.h"
+#include "base/arena.h"
 #include "watch/island.h"
 
 #define GAP_MIN   512u /* bytes in gaps that are worth the search; start-up files bring half as many */
 #define ROUNDS    16u
+#define FUNCTION_ALIGN 16u
 #define READ_MAX  64u /* instructions looked at for what an address is used for */
 #define ENTRY_MIN 16u /* bytes; of a stored address that is not called */
-
-struct bare {
-	struct code *c;
-	const struct decoder *d;
-	uint64_t *entry;  /* bit per byte: something leads here */
-	uint64_t *proved; /* and that is known to be code */
-	uint64_t *border; /* a function begins here */
-	uint64_t *spoilt; /* read as data, or led to in the middle of an instruction */
-	uint64_t *ragged; /* what was taken from here on ended before the next place */
-	size_t bytes;     /* of each */
-	uint32_t total;
-	bool changed;
-};
 
 enum { ENTRY_ADDRESS = 0, ENTRY_PROVED = 1, ENTRY_BORDER = 2 };
 
@@ -41,7 +29,7 @@ static void offer(struct bare *b, uintptr_t addr, unsigned how)
 	uint32_t at = code_place(b->c, addr);
 	if (at == UINT32_MAX || (bit_get(b->c->start, at) && bit_get(b->proved, at) && bit_get(b->border, at)))
 		return;
-	if (!in_gap(b->c, at))
+	if (!in_gap(b->c, at) || bit_get(b->refused, at))
 		return;
 	b->changed |= !bit_get(b->entry, at) || (how & ENTRY_PROVED && !bit_get(b->proved, at));
 	bit_set(b->entry, at);
@@ -92,6 +80,14 @@ static void offer_from(struct bare *b, const struct insn *i, uint32_t left)
 	}
 }
 
+/* A word of data that may be the address of a function, which assemblers and those who write for them align; else it is a
+ * label's, or something else altogether. */
+static void offer_stored(struct bare *b, uintptr_t addr)
+{
+	if (addr % FUNCTION_ALIGN == 0)
+		offer(b, addr, ENTRY_BORDER);
+}
+
 static void offer_words(struct bare *b)
 {
 	const struct code_view *v = b->c->view;
@@ -100,11 +96,11 @@ static void offer_words(struct bare *b)
 		for (uintptr_t at = (v->data[d].lo + 7) & ~(uintptr_t)7; at + 8 <= v->data[d].hi; at += 8) {
 			uintptr_t word = *(const uint64_t *)at;
 			if (unlikely(word - from < bytes))
-				offer(b, word, ENTRY_BORDER);
+				offer_stored(b, word);
 		}
 	for (size_t r = 0; v->pie && r < v->nr_rela; r++)
 		if (ELF64_R_TYPE(v->rela[r].r_info) == R_X86_64_RELATIVE)
-			offer(b, v->bias + (uintptr_t)v->rela[r].r_addend, ENTRY_BORDER);
+			offer_stored(b, v->bias + (uintptr_t)v->rela[r].r_addend);
 	for (size_t s = 0; s < v->nr_symbols; s++) {
 		const Elf64_Sym *y = &v->symbols[s];
 		if (y->st_shndx == SHN_UNDEF || y->st_shndx >= SHN_LORESERVE)
@@ -216,6 +212,49 @@ static bool only_padding(const struct code *c, uint32_t at, uint32_t end)
 	return true;
 }
 
+static void refuse(struct bare *b, uint32_t at)
+{
+	b->entry[at / 64] &= ~((uint64_t)1 << at % 64);
+	bit_set(b->refused, at);
+}
+
+/* In the middle of an instruction that was taken. */
+static bool inside_taken(const struct bare *b, uint32_t lo, uint32_t at, uint32_t hi)
+{
+	for (uint32_t k = at - lo < 14 ? lo : at - 14; k < at; k++) {
+		struct insn i = { .at = k };
+		if (bit_get(b->c->start, k) && b->d->decode(b->d, code_bytes(b->c, k), hi - k, &i) && k + i.len > at)
+			return true;
+	}
+	return false;
+}
+
+/* Instructions in a row from `at` go past `to` without beginning there. */
+static bool steps_over(const struct bare *b, uint32_t at, uint32_t to, uint32_t hi)
+{
+	while (at < to) {
+		struct insn i = { .at = at };
+		if (!b->d->decode(b->d, code_bytes(b->c, at), hi - at, &i) || !plausible(b, &i))
+			return false;
+		at += i.len;
+	}
+	return at > to;
+}
+
+/* Two entries one of which cannot be: what is proved stays, else neither does. True: `next` is none any more. */
+static bool settled(struct bare *b, uint32_t at, uint32_t next)
+{
+	bool first = bit_get(b->proved, at), second = bit_get(b->proved, next);
+	if (first == second || bit_get(b->c->start, next)) {
+		bit_set(b->spoilt, at);
+		bit_set(b->spoilt, next);
+		return false;
+	}
+	if (first)
+		refuse(b, next);
+	return first;
+}
+
 static void search(struct code *c, void *arg, uint32_t lo, uint32_t hi, bool counted)
 {
 	struct bare *b = arg;
@@ -224,13 +263,18 @@ static void search(struct code *c, void *arg, uint32_t lo, uint32_t hi, bool cou
 	uint32_t at = bit_get(b->entry, lo) ? lo : next_entry(b, lo, hi);
 	for (uint32_t next; at < hi; at = next) {
 		next = next_entry(b, at, hi);
-		if (bit_get(c->start, at))
-			continue;
 		bool proved = bit_get(b->proved, at);
-		uint32_t end = sweep(b, at, next, proved);
-		if (end > at && !proved && end - at < ENTRY_MIN)
+		if (bit_get(c->start, at) || (b->proved_only && !proved))
 			continue;
-		if (end == at)
+		if (inside_taken(b, lo, at, hi)) {
+			if (!proved)
+				refuse(b, at);
+			continue;
+		}
+		while (next < hi && steps_over(b, at, next, hi) && settled(b, at, next))
+			next = next_entry(b, at, hi);
+		uint32_t end = bit_get(b->spoilt, at) ? at : sweep(b, at, next, proved);
+		if (end == at || (!proved && end - at < ENTRY_MIN))
 			continue;
 		if (!only_padding(c, end, next))
 			bit_set(b->ragged, at);
@@ -261,106 +305,6 @@ static void weigh(struct code *c, void *arg, uint32_t lo, uint32_t hi, bool coun
 		*(uint32_t *)arg += hi - lo > 64 ? hi - lo : 0;
 }
 
-/* ---- among the other functions ---- */
-
-struct merged {
-	struct bare *b;
-	struct code_function *fn;
-	struct insn *insn;
-	size_t fn_cap, insn_cap;
-	uint32_t nr_fn, nr_insn, done; /* of the code's functions */
-	bool no_memory;
-};
-
-/* The functions before a place. */
-static void copy_until(struct merged *m, uint32_t at)
-{
-	const struct code *c = m->b->c;
-	uint32_t first = m->done, insns = 0;
-	for (; m->done < c->nr_fn && c->fn[m->done].lo < at; m->done++)
-		insns += c->fn[m->done].count;
-	uint32_t n = m->done - first;
-	if (!n)
-		return;
-	if (!grow(&m->fn, &m->fn_cap, m->nr_fn, (size_t)m->nr_fn + n, sizeof(*m->fn)) ||
-	    !grow(&m->insn, &m->insn_cap, m->nr_insn, (size_t)m->nr_insn + insns, sizeof(*m->insn))) {
-		m->no_memory = true;
-		return;
-	}
-	uint32_t shift = m->nr_insn - c->fn[first].first;
-	memcpy(m->insn + m->nr_insn, c->insn + c->fn[first].first, insns * sizeof(*m->insn));
-	memcpy(m->fn + m->nr_fn, c->fn + first, n * sizeof(*m->fn));
-	for (uint32_t f = 0; f < n; f++)
-		m->fn[m->nr_fn + f].first += shift;
-	m->nr_insn += insns;
-	m->nr_fn += n;
-}
-
-static void add_insn(struct merged *m, uint32_t at, uint32_t hi)
-{
-	if (!grow(&m->insn, &m->insn_cap, m->nr_insn, (size_t)m->nr_insn + 1, sizeof(*m->insn))) {
-		m->no_memory = true;
-		return;
-	}
-	struct insn *i = &m->insn[m->nr_insn++];
-	*i = (struct insn){ .at = at };
-	m->b->d->decode(m->b->d, code_bytes(m->b->c, at), hi - at, i);
-	struct code_function *f = &m->fn[m->nr_fn - 1];
-	f->hi = at + i->len;
-	f->count++;
-	for (uint32_t k = at; k < f->hi; k++)
-		if (bit_get(m->b->spoilt, k))
-			f->alone = PLAN_DATA_IN_TEXT;
-	if (bit_get(m->b->ragged, at))
-		f->is &= (uint16_t)~FN_CLEAN;
-}
-
-static void build(struct code *c, void *arg, uint32_t lo, uint32_t hi, bool counted)
-{
-	struct merged *m = arg;
-	uint32_t at = lo;
-	while (counted && at < hi && !m->no_memory) {
-		if (!bit_get(c->start, at)) {
-			at++;
-			continue;
-		}
-		copy_until(m, at);
-		if (!grow(&m->fn, &m->fn_cap, m->nr_fn, (size_t)m->nr_fn + 1, sizeof(*m->fn))) {
-			m->no_memory = true;
-			return;
-		}
-		m->fn[m->nr_fn++] = (struct code_function){
-			.lo = at, .hi = at, .first = m->nr_insn, .is = FN_BARE | FN_CLEAN | FN_PART | FN_STACK_TAKEN
-		};
-		do {
-			add_insn(m, at, hi);
-			at = m->no_memory ? hi : m->fn[m->nr_fn - 1].hi;
-		} while (at < hi && bit_get(c->start, at) && !bit_get(m->b->border, at));
-	}
-}
-
-static int merge(struct bare *b)
-{
-	struct code *c = b->c;
-	struct merged m = { .b = b };
-	code_each_gap(c, build, &m);
-	copy_until(&m, UINT32_MAX);
-	if (m.no_memory) {
-		ungrow(&m.fn, &m.fn_cap, sizeof(*m.fn));
-		ungrow(&m.insn, &m.insn_cap, sizeof(*m.insn));
-		return -1;
-	}
-	ungrow(&c->fn, &c->fn_cap, sizeof(*c->fn));
-	ungrow(&c->insn, &c->insn_cap, sizeof(*c->insn));
-	c->fn = m.fn;
-	c->fn_cap = m.fn_cap;
-	c->nr_fn = m.nr_fn;
-	c->insn = m.insn;
-	c->insn_cap = m.insn_cap;
-	c->nr_insn = m.nr_insn;
-	return 0;
-}
-
 int code_bare(struct code *c, const struct decoder *d)
 {
 	struct bare b = { .c = c, .d = d, .bytes = c->span / 8 + 16 };
@@ -369,7 +313,7 @@ int code_bare(struct code *c, const struct decoder *d)
 	code_each_gap(c, weigh, &weight);
 	if (weight < GAP_MIN)
 		return 0;
-	uint64_t **maps[] = { &b.entry, &b.proved, &b.border, &b.spoilt, &b.ragged };
+	uint64_t **maps[] = { &b.entry, &b.proved, &b.border, &b.spoilt, &b.refused, &b.ragged };
 	for (unsigned k = 0; k < ARRAY_SIZE(maps); k++)
 		if (!(*maps[k] = arena_map(b.bytes)))
 			goto out;
@@ -382,44 +326,19 @@ int code_bare(struct code *c, const struct decoder *d)
 				offer_from(&b, i, c->fn[f].count - n);
 		}
 	offer_words(&b);
-	for (unsigned round = 0; b.changed && round < ROUNDS; round++) {
-		b.changed = false;
-		code_each_gap(c, search, &b);
+	for (unsigned pass = 0; pass < 2; pass++) {
+		b.proved_only = pass == 0;
+		b.changed = true;
+		for (unsigned round = 0; b.changed && round < ROUNDS; round++) {
+			b.changed = false;
+			code_each_gap(c, search, &b);
+		}
 	}
 	code_each_gap(c, find_conflicts, &b);
-	result = b.total ? merge(&b) : 0;
+	result = b.total ? bare_merge(&b) : 0;
 out:
 	for (unsigned k = 0; k < ARRAY_SIZE(maps); k++)
 		if (*maps[k])
 			arena_unmap(*maps[k], b.bytes);
 	return result;
-}
-
-/* Jumps and calls of such a function that lead to a computed place are understood when there is a jump table for each. */
-void code_bare_jumps(struct code *c)
-{
-	for (uint32_t n = 0; n < c->nr_fn; n++) {
-		struct code_function *f = &c->fn[n];
-		uint32_t computed = 0;
-		if (!(f->is & FN_BARE))
-			continue;
-		for (uint32_t i = f->first; i < f->first + f->count; i++)
-			computed += (c->insn[i].kind == INSN_JMP_FAR || c->insn[i].kind == INSN_CALL_FAR) &&
-				    c->insn[i].base != BASE_RIP;
-		if (computed <= f->tables)
-			continue;
-		f->is |= FN_JUMPS;
-		for (uint32_t i = f->first; i < f->first + f->count; i++) {
-			if (!(c->insn[i].is & INSN_LEA) || c->insn[i].base != BASE_RIP)
-				continue;
-			uint32_t at = code_place(c, insn_goal(c, &c->insn[i]));
-			struct code_function *g = at == UINT32_MAX ? NULL : code_function_at(c, at);
-			if (g && (g->is & FN_BARE))
-				g->is |= FN_JUMPS;
-		}
-	}
-	/* Which of its bytes are code is known by where its jumps lead. */
-	for (uint32_t n = 0; n < c->nr_fn; n++)
-		if ((c->fn[n].is & (FN_BARE | FN_CLEAN | FN_JUMPS)) == (FN_BARE | FN_JUMPS))
-			c->fn[n].alone = PLAN_NO_FUNCTION;
 }

@@ -2,6 +2,7 @@
 #include "watch/engine.h"
 
 #include "watch/adhoc.h"
+#include "watch/coverage.h"
 
 #include "base/arena.h"
 #include "base/fmt.h"
@@ -31,19 +32,11 @@ static struct emit_abi abi;
 static _Atomic bool on;
 static struct spin lock = SPIN_INIT(RANK_WATCH);
 static struct watch_thread *free_threads, *_Atomic live_threads;
-static struct engine_counts counts;
 static const struct module *gs_user;
 
 bool engine_on(void)
 {
 	return atomic_load_explicit(&on, memory_order_relaxed);
-}
-struct engine_counts engine_counts(void)
-{
-	struct engine_counts c = counts;
-	uint32_t gone = signals_traps_taken_away();
-	c.watched -= gone < c.watched ? gone : c.watched;
-	return c;
 }
 
 /* ---- whose accesses ---------------------------------------------------------------------------------------------- */
@@ -187,20 +180,6 @@ static const char *put_in_place(const struct module *m, const struct view *v, st
 	return trouble;
 }
 
-static void say_patched(const struct module *m, const struct plan *plan, uint64_t ns)
-{
-	char text[160];
-	struct fmt f = fmt_on(text, sizeof text - 1);
-	fmt_str(&f, ": ");
-	fmt_u64(&f, plan->counts.reason[PLAN_WATCHED]);
-	fmt_str(&f, " of ");
-	fmt_u64(&f, plan->counts.accesses);
-	fmt_str(&f, " accesses, ");
-	fmt_u64(&f, ns / 1000000);
-	fmt_str(&f, " ms");
-	how.say("watching ", base_name(m->path), fmt_end(&f));
-}
-
 static void patch_module(const struct module *m)
 {
 	struct view *v = arena_malloc(sizeof *v);
@@ -218,14 +197,13 @@ static void patch_module(const struct module *m)
 	} else if (!trouble && plan.nr_windows) {
 		trouble = put_in_place(m, v, &plan);
 	}
+	coverage_add(&c, !trouble);
 	if (trouble) {
 		how.say("accesses of ", base_name(m->path), " are not watched: ");
 		how.say("  ", trouble, "");
-	} else {
-		counts.accesses += c.accesses;
-		counts.watched += c.reason[PLAN_WATCHED];
-		if (how.verbose)
-			say_patched(m, &plan, sys_clock_ns() - start);
+	} else if (how.verbose) {
+		char text[COVERAGE_TEXT];
+		how.say("watching ", base_name(m->path), coverage_tell(text, &c, sys_clock_ns() - start));
 	}
 	arena_free(v);
 }

@@ -37,10 +37,4 @@ void engine_modules_changed(void);
 
 void engine_fork_child(void);
 
-/* What is watched: for the summary. */
-struct engine_counts {
-	uint64_t accesses, watched; /* sites that should be, and that are */
-};
-struct engine_counts engine_counts(void);
-
 #endif

@@ -4,6 +4,22 @@
 #include "watch/grow.h"
 #include "watch/window.h"
 
+const char *plan_reason(enum plan_reason r)
+{
+	static const char *const words[PLAN_REASONS] = {
+		[PLAN_WATCHED] = "watched",
+		[PLAN_NO_FUNCTION] = "outside functions",
+		[PLAN_UNDECODABLE] = "undecodable",
+		[PLAN_DATA_IN_TEXT] = "beside data",
+		[PLAN_RSEQ] = "restartable",
+		[PLAN_USES_GS] = "uses %gs",
+		[PLAN_PINNED] = "pinned",
+		[PLAN_OPERAND] = "operand not understood",
+		[PLAN_UNREACHED] = "not reached",
+	};
+	return words[r];
+}
+
 /* Branches in moved code that lead to a window go straight to its trampoline. */
 static void chain(struct plan *p)
 {

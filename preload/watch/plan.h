@@ -87,6 +87,9 @@ enum plan_reason {
 	PLAN_REASONS
 };
 
+/* In a few words. */
+const char *plan_reason(enum plan_reason r);
+
 struct plan_counts {
 	uint32_t accesses;                /* all that ought to be watched */
 	uint32_t reason[PLAN_REASONS];    /* they add up to `accesses` */

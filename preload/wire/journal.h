@@ -55,6 +55,7 @@
  * end     {"type":"end","reason":"exit","locks":6,"edges":4,"cycles":0,"threads":3,"findings":0,"folded":0}
  *         folded: findings not written because one of the same fingerprint was
  *         sites, watched: places that access memory, when accesses are watched at all
+ *         unwatched: how many of them are not, by reason, as "outside functions 12, pinned 3"
  *         reason: exit | _exit | exec | deadlock | abort; a section without one was killed or is still running
  */
 #ifndef SNARL_WIRE_JOURNAL_H

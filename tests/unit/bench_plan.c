@@ -15,9 +15,6 @@ static double now(void)
 
 int main(int argc, char **argv)
 {
-	static const char *const reason[PLAN_REASONS] = { "watched",      "no function", "undecodable",
-							  "data in text", "rseq",        "uses gs",
-							  "pinned",       "operand",     "unreached" };
 	const struct decoder *d;
 	const char *why = decoder_open(&d);
 	if (why) {
@@ -50,7 +47,7 @@ int main(int argc, char **argv)
 		       c->elided, c->saves_register, c->saves_flags, c->traps, p.uses_gs);
 		for (unsigned k = 1; k < PLAN_REASONS; k++)
 			if (c->reason[k])
-				printf(" %s %u", reason[k], c->reason[k]);
+				printf(" %s %u", plan_reason(k), c->reason[k]);
 		printf("\n");
 		plan_free(&p);
 		elf_close(&m);

@@ -30,6 +30,7 @@ static unsigned nr_noted;
 static uintptr_t noted_rsp_max;
 static sigjmp_buf trip;
 static uintptr_t tripped, stepped;
+static unsigned long seed_now;
 static volatile bool stepping;
 static const struct plan *planned;
 
@@ -123,8 +124,9 @@ static void on_step(int sig, siginfo_t *si, void *arg)
 	}
 	if (sig != SIGTRAP || !stepping) {
 		if (!stepping) {
-			printf("# signal %d at %#lx (text %p arena %p), address %p\n", sig, pc, (void *)lab.text,
+			printf("# seed %lu: signal %d at %#lx (text %p arena %p), address %p\n", seed_now, sig, pc, (void *)lab.text,
 			       (void *)lab.arena, si->si_addr);
+			fflush(stdout);
 			_exit(9);
 		}
 		tripped = pc;
@@ -284,6 +286,9 @@ static const char *all_seen(const struct plan *p, bool taken)
 		for (unsigned k = 0; k < lab.nr_log && !found; k++)
 			found = covers(&lab.log[k], &noted[n]);
 		if (!found) {
+			for (unsigned k = 0; k < lab.nr_log; k++)
+				printf("# seen: pc %#lx, %u bytes at %#lx, %s\n", lab.log[k].pc - (uintptr_t)lab.text, lab.log[k].size,
+				       lab.log[k].addr, lab.log[k].write ? "write" : "read");
 			snprintf(buf, sizeof(buf), "%u bytes at %#lx not seen, pc %#lx", noted[n].size, noted[n].addr,
 				 noted[n].pc - (uintptr_t)lab.text);
 			return buf;
@@ -305,7 +310,8 @@ static const char *all_seen(const struct plan *p, bool taken)
 
 static void show_block(uint64_t seed)
 {
-	printf("# seed %lu:\n", (unsigned long)seed);
+	printf("# seed %lu: %s%sfrom %#lx, flags %#lx\n", (unsigned long)seed, bare ? "bare, " : "", jumps ? "jumps, " : "",
+	       (uintptr_t)(first_insn() - lab.text), run_in.flags);
 	for (unsigned n = 0, at = 16; n < nr_block; at += block[n++].len) {
 		printf("# %3x ", at);
 		for (unsigned k = 0; k < block[n].len; k++)
@@ -320,11 +326,18 @@ static struct {
 
 static const char *one_block(uint64_t seed)
 {
+	seed_now = seed;
 	rng = seed * 0x9e3779b97f4a7c15u + 1;
 	for (unsigned i = 0; i < 8; i++)
 		rnd(2);
 	for (size_t i = 0; i < DATA_BYTES; i++)
 		start_data[i] = (uint8_t)(rnd(4) ? 0 : rnd(256));
+	for (size_t i = 0; i < DATA_BYTES; i += 8) { /* nothing that looks like an address of code */
+		uint64_t v;
+		memcpy(&v, start_data + i, 8);
+		if (v >> 46 == 0)
+			start_data[i + 7] = 0x80;
+	}
 	last.len = 0;
 	bare = seed % 3 == 0;
 	jumps = bare && seed % 2;
@@ -349,7 +362,7 @@ static const char *one_block(uint64_t seed)
 				  .nr_data = 2,
 				  .eh_frame_hdr = lab.unwind,
 				  .eh_frame_hdr_bytes = hdr,
-				  .pie = !(seed >> 8 & 1) }; /* low: words there look like code addresses */
+				  .pie = seed % 5 != 0 };
 	struct emit_abi abi = lab_abi(seed % 4 != 0 && seed % 7 != 0);
 	struct plan p;
 	/* Pointers to the text must not look like jumps into it. */

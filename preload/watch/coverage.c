@@ -1,0 +1,64 @@
+/* coverage.c - See coverage.h. */
+#include "watch/coverage.h"
+
+#include "base/fmt.h"
+#include "watch/signals.h"
+
+static struct coverage sum;
+static uint64_t refused[PLAN_REASONS], unpatched;
+
+void coverage_add(const struct plan_counts *c, bool patched)
+{
+	sum.accesses += c->accesses;
+	sum.watched += patched ? c->reason[PLAN_WATCHED] : 0;
+	unpatched += patched ? 0 : c->accesses;
+	for (unsigned r = 0; patched && r < PLAN_REASONS; r++)
+		refused[r] += c->reason[r];
+}
+
+struct coverage coverage_counts(void)
+{
+	struct coverage c = sum;
+	uint32_t gone = signals_traps_taken_away();
+	c.watched -= gone < c.watched ? gone : c.watched;
+	return c;
+}
+
+static const char *put(struct fmt *f, const char *before, const char *what, uint64_t n)
+{
+	if (!n)
+		return before;
+	fmt_str(f, before);
+	fmt_str(f, what);
+	fmt_c(f, ' ');
+	fmt_u64(f, n);
+	return ", ";
+}
+
+const char *coverage_refused(void)
+{
+	static char text[COVERAGE_TEXT];
+	struct fmt f = fmt_on(text, sizeof text - 1);
+	const char *before = "";
+	for (unsigned r = PLAN_WATCHED + 1; r < PLAN_REASONS; r++)
+		before = put(&f, before, plan_reason(r), refused[r]);
+	before = put(&f, before, "module not patched", unpatched);
+	put(&f, before, "trap too costly", signals_traps_taken_away());
+	return fmt_end(&f);
+}
+
+const char *coverage_tell(char text[COVERAGE_TEXT], const struct plan_counts *c, uint64_t ns)
+{
+	struct fmt f = fmt_on(text, COVERAGE_TEXT - 1);
+	fmt_str(&f, ": ");
+	fmt_u64(&f, c->reason[PLAN_WATCHED]);
+	fmt_str(&f, " of ");
+	fmt_u64(&f, c->accesses);
+	fmt_str(&f, " accesses, ");
+	fmt_u64(&f, ns / 1000000);
+	fmt_str(&f, " ms");
+	const char *before = "; not: ";
+	for (unsigned r = PLAN_WATCHED + 1; r < PLAN_REASONS; r++)
+		before = put(&f, before, plan_reason(r), c->reason[r]);
+	return fmt_end(&f);
+}
