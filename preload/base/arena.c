@@ -28,6 +28,10 @@ void arena_limit(size_t bytes)
 {
 	atomic_store_explicit(&limit, bytes, memory_order_relaxed);
 }
+bool arena_limited(void)
+{
+	return atomic_load_explicit(&limit, memory_order_relaxed) != 0;
+}
 size_t arena_bytes(void)
 {
 	return atomic_load_explicit(&taken, memory_order_relaxed);

@@ -26,6 +26,7 @@ void arena_uncount(size_t bytes);
 
 /* Upper bound for everything above, in bytes; 0 means none. Default none. */
 void arena_limit(size_t bytes);
+bool arena_limited(void);
 /* Bytes taken from the kernel so far, and requests refused. */
 size_t arena_bytes(void);
 uint64_t arena_refused(void);

@@ -77,20 +77,6 @@ bool race_is_benign(uintptr_t addr)
 	return false;
 }
 
-/*
- * A block that is freed stays written by whoever freed it until it is handed out anew, in its first bytes: who uses it later is
- * told. Mappings are forgotten at once, because what the loader or libc puts there next is handed out by nobody.
- */
-#define GONE_KEPT  512u
-#define GONE_BLOCK 65536u
-
-struct access {
-	struct thread *t;
-	struct race_thread *rt;
-	uint32_t context, stack;
-	bool write;
-};
-
 static uintptr_t pc_of(uint32_t stack)
 {
 	const struct depot_stack *s = depot_get(stack);
@@ -245,7 +231,7 @@ static void plain_sync(struct thread *t, uintptr_t addr, bool write)
 	}
 }
 
-static struct access access_of(struct thread *t, bool write, uint32_t stack)
+struct access race_access_of(struct thread *t, bool write, uint32_t stack)
 {
 	struct access a = { .t = t, .rt = t->race, .write = write, .stack = stack };
 	a.context = race_context_slow(t, stack);
@@ -281,7 +267,7 @@ bool access_seen(struct thread *t, uintptr_t addr, size_t bytes, bool write, uin
 		return false;
 	if (race_is_behind(rt))
 		race_catch_up(t);
-	struct access a = access_of(t, write, stack);
+	struct access a = race_access_of(t, write, stack);
 	while (addr < end) {
 		uintptr_t stop = (addr | 7) + 1 < end ? (addr | 7) + 1 : end;
 		struct granule *g = shadow_get(addr);
@@ -409,52 +395,11 @@ void access_sync(struct thread *t, uintptr_t addr, unsigned bytes, bool acquires
 		rt->pending |= KEY_ATOMIC(end - bytes) | (KEY_ATOMIC(end - bytes) != KEY_ATOMIC(end - 1) ? PENDING_NEXT : 0);
 }
 
-void mem_fresh(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
-{
-	(void)stack;
-	if (!t->race || race_stopped || !bytes)
-		return;
-	shadow_wipe(addr, bytes);
-	if (race_engine.forget)
-		race_engine.forget(t, addr, bytes);
-}
-
-static void freed(const struct access *a, struct granule *g, uintptr_t addr, uint64_t mask, bool keep)
+void race_freed(const struct access *a, struct granule *g, uintptr_t addr, uint64_t mask, bool keep)
 {
 	rule(a, g, addr, mask, keep);
 	if (unlikely(race_hybrid))
 		by_locks(a, g, addr, mask, false);
-}
-
-void mem_gone(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
-{
-	uintptr_t at = addr, end = addr + bytes;
-	if (!t->race || race_stopped || end < addr || end >> 47)
-		return;
-	if (race_is_behind(t->race))
-		race_catch_up(t);
-	struct access a = access_of(t, true, stack);
-	uintptr_t kept = bytes < GONE_BLOCK && addr & 4095 ? addr + (bytes < GONE_KEPT ? bytes : GONE_KEPT) : addr;
-	for (uintptr_t stop; at < kept; at = stop) {
-		struct granule *g = shadow_get(at);
-		stop = (at | 7) + 1 < kept ? (at | 7) + 1 : kept;
-		if (g)
-			freed(&a, g, at, mask_of(at, stop), true);
-	}
-	for (uintptr_t stop; at < end; at = stop) {
-		stop = shadow_next(at, end, &at);
-		struct granule *g = at < stop ? shadow_granule(at) : NULL;
-		for (uintptr_t to; g && at < stop; g++, at = to) {
-			to = (at | 7) + 1 < stop ? (at | 7) + 1 : stop;
-			if (g->record[0] | g->record[1] | g->record[2])
-				freed(&a, g, at, mask_of(at, to), false);
-		}
-	}
-	shadow_wipe(kept, end - kept);
-	if (unlikely(race_hybrid) && kept > addr)
-		hybrid_wipe(addr, kept - addr);
-	if (race_engine.forget)
-		race_engine.forget(t, addr, bytes);
 }
 
 void race_fork_child(struct thread *self)

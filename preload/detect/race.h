@@ -103,6 +103,24 @@ HOT struct granule *shadow_granule(uintptr_t addr)
 				      : NULL;
 }
 
+/*
+ * A line is 64 bytes of the program, eight granules. Its byte says whether they can hold anything, so that whoever gives memory
+ * back or gets it looks at that byte and not at 256 bytes of shadow; where a whole line was given back at once, one record beside
+ * it stands for all eight, which are empty until somebody asks (shadow_get spells it out).
+ */
+enum line { LINE_EMPTY, LINE_USED, LINE_GONE };
+#define LINE_BYTES   64u
+#define SHADOW_BYTES (1ul << (REGION_BITS - 3) << 5) /* of granules in a region, which begins at a multiple of that */
+
+HOT _Atomic uint8_t *line_of(const struct granule *g)
+{
+	uintptr_t at = (uintptr_t)g, base = at & ~(SHADOW_BYTES - 1);
+	return (_Atomic uint8_t *)(base + SHADOW_BYTES + ((at - base) >> 8));
+}
+
+/* Pages of shadow are counted before they are touched, so a line's first record is not the fast half's business. */
+extern bool shadow_counted;
+
 /* The part of a context that the record itself keeps, with the check of the other part. */
 HOT uint64_t context_bits(uint32_t context)
 {
@@ -122,6 +140,12 @@ HOT void granule_put(struct granule *g, unsigned i, uint64_t record, uint32_t co
 
 /* It is there or right behind. Stacks of one stretch of code have ids in a row, so that those under one lock lie side by side. */
 HOT uint32_t race_context_place(const struct race_thread *rt, uint32_t stack) { return (rt->set * 16 + stack) % RACE_CONTEXTS & ~1u; }
+
+HOT bool granule_any(const struct granule *g)
+{
+	return atomic_load_explicit(&g->record[0], memory_order_relaxed) | atomic_load_explicit(&g->record[1], memory_order_relaxed) |
+	       atomic_load_explicit(&g->record[2], memory_order_relaxed);
+}
 
 /* The context of these locks and this stack; false: ask the slow half. */
 HOT bool race_context_known(const struct race_thread *rt, uint32_t stack, uint32_t *context)
@@ -230,6 +254,15 @@ HOT bool granule_access(struct race_thread *rt, struct granule *g, uint64_t mask
 					atomic_store_explicit(&g->record[put], r[put] = 0, memory_order_relaxed);
 				put = i;
 			}
+		}
+	}
+	if (!(r[0] | r[1] | r[2])) {
+		_Atomic uint8_t *line = line_of(g);
+		uint8_t is = atomic_load_explicit(line, memory_order_relaxed);
+		if (unlikely(is != LINE_USED)) {
+			if (is == LINE_GONE || shadow_counted)
+				return false;
+			atomic_store_explicit(line, LINE_USED, memory_order_relaxed);
 		}
 	}
 	rt->nonempty = true;

@@ -48,15 +48,16 @@ uint64_t sync_count(void);
 /* ---- shadow.c */
 
 bool shadow_start(void);
-/* As shadow_granule, mapping the region if need be. NULL: no such memory, or none left. */
+/* As shadow_granule, ready to be written to: mapping the region if need be, its line's byte LINE_USED. NULL: no such memory, or none left. */
 struct granule *shadow_get(uintptr_t addr);
+/* All of a line (64 bytes at a multiple of that) has just been written so, and nothing else is known of it any more; forgotten
+ * where there is no memory for that. record: as granule_put takes it, but for the mask. */
+void shadow_line_gone(uintptr_t addr, uint64_t record, uint32_t context);
 /* The end of the stretch of shadow that addr lies in, or where the next one may begin. */
 HOT uintptr_t shadow_region_end(uintptr_t addr) { return (addr | ((1ul << REGION_BITS) - 1)) + 1; }
 void shadow_wipe(uintptr_t addr, size_t bytes);
-/* The next stretch of [addr, end) that has a shadow which was ever touched: *from gets where it begins, the result is where it ends
- * (both end: none). Never reaches over a region. cost: for long ranges a system call for each 256 KiB, so that memory which was
- * hardly used is not looked through. */
-uintptr_t shadow_next(uintptr_t addr, uintptr_t end, uintptr_t *from);
+/* The first address in [addr, end) whose line may hold anything; end: none. cost: 1 ns for each 512 bytes. */
+uintptr_t shadow_next(uintptr_t addr, uintptr_t end);
 
 /* ---- readers.c: where a granule's reads go for which it has no room */
 
@@ -76,6 +77,17 @@ unsigned readers_take(struct granule *g, uint64_t many, uint64_t mask, bool forg
 void readers_fork_child(void);
 
 /* ---- race.c */
+
+struct access {
+	struct thread *t;
+	struct race_thread *rt;
+	uint32_t context, stack;
+	bool write;
+};
+
+struct access race_access_of(struct thread *t, bool write, uint32_t stack);
+/* The bytes in mask of one granule are about to be given back: what is in no order with that is told. keep: recorded, too. */
+void race_freed(const struct access *a, struct granule *g, uintptr_t addr, uint64_t mask, bool keep);
 
 /* Acquires once more from where its last synchronising access may have read later than it said. */
 void race_catch_up(struct thread *t);

@@ -8,8 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+int fork(void), waitpid(int, int *, int); /* whose headers have an access() of their own */
+void _exit(int) __attribute__((noreturn));
+
 #include <cmocka.h>
 
+#include "base/arena.h"
 #include "core/thread.h"
 #include "detect/race.h"
 
@@ -390,6 +394,71 @@ static void test_memory(void **state)
 	over(m, NULL);
 }
 
+/* Blocks of any size come and go: what was given back and not handed out anew is known to be so, byte by byte. */
+static void test_blocks(void **state)
+{
+	enum { ALL = 2048, KEPT_OF_BLOCK = 512 };
+	(void)state;
+	struct thread *m = born(NULL), *a = born(m);
+	uintptr_t area = memory(ALL + 8192), x = (area | 4095) + 1 + 512; /* no block begins a page */
+	bool gone[ALL] = { false };
+	races();
+	for (unsigned round = 0; round < 20000; round++) {
+		/* Halves of granules: of smaller parts more than there are records for may come together. */
+		unsigned lo = (unsigned)rand() % ALL & (round % 3 ? ~3u : ~15u), n = (4 + (unsigned)rand() % (round % 4 ? 200 : ALL)) & ~3u;
+		unsigned hi = lo + n < ALL ? lo + n : ALL;
+		bool comes = rand() & 1;
+		if (comes)
+			mem_fresh(m, x + lo, hi - lo, 1);
+		else
+			mem_gone(m, x + lo, hi - lo, 2);
+		for (unsigned i = lo; i < hi; i++)
+			gone[i] = !comes && i - lo < KEPT_OF_BLOCK;
+		assert_int_equal(races(), 0);
+		for (unsigned k = 0; k < 8; k++) {
+			unsigned i = k < 4 ? (lo + hi) / 2 - 2 + k : (unsigned)rand();
+			i %= ALL;
+			access(a, x + i, 1, false, 3);
+			assert_int_equal(races(), gone[i]);
+			if (gone[i])
+				assert_int_equal(last.before.stack, 2);
+			sync_send(a, area);
+		}
+		sync_recv(m, area);
+	}
+	over(a, m);
+	over(m, NULL);
+}
+
+/* Memory for the shadow counts; when there is none left, no more races are looked for. In a process of its own. */
+static void test_limit(void **state)
+{
+	(void)state;
+	int child = fork();
+	assert_true(child >= 0);
+	if (!child) {
+		struct thread *m = born(NULL);
+		uintptr_t x = memory(16 << 20);
+		size_t had = arena_bytes();
+		arena_limit(had + (4 << 20));
+		race_start(NULL, on_race);
+		bool good = true;
+		for (unsigned i = 0; i < 512 << 10; i += 64) /* 2 MB of shadow and what belongs to it */
+			good &= access(m, x + i, 4, true, 1);
+		good &= !race_stopped && arena_bytes() - had > 2 << 20;
+		size_t before = arena_bytes();
+		mem_fresh(m, x, 512 << 10, 1);
+		good &= before - arena_bytes() > 2 << 20;
+		for (unsigned i = 0; i < 2 << 20; i += 64)
+			access(m, x + i, 4, true, 1);
+		good &= race_stopped && arena_bytes() <= had + (4 << 20) && !access(m, x + (2 << 20) - 64, 4, true, 1);
+		_exit(good ? 0 : 1);
+	}
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 /* ---- at random ---------------------------------------------------------------------------------------------------- */
 
 enum { T = 12, BYTES = 16, LOCKS = 3, KEPT = 4096 };
@@ -613,7 +682,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order), cmocka_unit_test(test_side_by_side), cmocka_unit_test(test_slots), cmocka_unit_test(test_unseen),
 		cmocka_unit_test(test_atomics), cmocka_unit_test(test_many_readers),
-		cmocka_unit_test(test_memory), cmocka_unit_test(test_sparse_memory), cmocka_unit_test(test_exact), cmocka_unit_test(test_any),
+		cmocka_unit_test(test_memory), cmocka_unit_test(test_blocks), cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_sparse_memory), cmocka_unit_test(test_exact), cmocka_unit_test(test_any),
 		cmocka_unit_test(test_planes),
 	};
 	return cmocka_run_group_tests(tests, start, NULL);
