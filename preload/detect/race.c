@@ -196,7 +196,10 @@ static bool rule(const struct access *a, struct granule *g, uintptr_t addr, uint
 		}
 	}
 	/* Said; from now on the newer one speaks for both. */
-	return !keep || readers_beside(g, r, many, rt->epoch | mask | context_bits(a->context), a->context, a->write) ||
+	if (!keep)
+		return true;
+	rt->nonempty = true;
+	return readers_beside(g, r, many, rt->epoch | mask | context_bits(a->context), a->context, a->write) ||
 	       granule_access(rt, g, mask, a->write, a->context, true);
 }
 
