@@ -178,9 +178,7 @@ static void start_reporter(void)
 		why_not = "the snarl command is not beside libsnarl.so";
 		return;
 	}
-	argv[n++] = "snarl";
-	argv[n++] = "report";
-	argv[n++] = "--follow";
+	argv[n++] = "snarl", argv[n++] = "report", argv[n++] = "--follow";
 	if (options.verbose)
 		argv[n++] = "--verbose";
 	if (options.suppressions) {
