@@ -31,11 +31,14 @@ struct bad {
 
 struct guard {
 	uintptr_t granule; /* 0 empty */
-	uint32_t thread;   /* the first that used it */
 	uint32_t writes, reads;
-	bool shared, told;
+	bool told;
 	struct candidate of[CANDIDATES];
-	struct bad good, bad; /* the last write under the usual lock, the first one without */
+	struct {
+		uint32_t slot, clock, lock;
+	} under[2]; /* the newest access under a lock that was usual then, and the newest one of another thread before that */
+	struct bad good[2]; /* the newest write under the usual lock, and the newest one of another thread before that */
+	struct bad bad;     /* the first one without */
 };
 
 struct bucket {
@@ -43,6 +46,7 @@ struct bucket {
 	struct guard way[WAYS];
 } __attribute__((aligned(64)));
 
+void (*guard_tell)(const struct guard_report *) = guard_found;
 static struct bucket *_Atomic table;
 static _Atomic uint64_t lost;
 
@@ -79,7 +83,7 @@ static struct guard *find(struct bucket *b, uintptr_t addr)
 	return NULL;
 }
 
-static struct guard *find_or_add(struct bucket *b, uintptr_t addr, uint32_t thread)
+static struct guard *find_or_add(struct bucket *b, uintptr_t addr)
 {
 	struct guard *g = find(b, addr);
 	if (g)
@@ -90,7 +94,7 @@ static struct guard *find_or_add(struct bucket *b, uintptr_t addr, uint32_t thre
 			g = &b->way[i];
 	if (g->granule)
 		atomic_fetch_add_explicit(&lost, 1, memory_order_relaxed);
-	*g = (struct guard){ .granule = addr & ~7ul, .thread = thread };
+	*g = (struct guard){ .granule = addr & ~7ul };
 	return g;
 }
 
@@ -142,57 +146,86 @@ static struct bad side(uintptr_t addr, uint32_t mask, uint32_t thread, uint32_t 
 	return (struct bad){ thread, stack, set, (addr & ~7ul) + (unsigned)__builtin_ctz(mask), (uint8_t)__builtin_popcount(mask) };
 }
 
-/* Is one of the two a write without the lock, and the other one under it, in no order that anything else vouches for? */
-static void judge(struct guard *g, const struct hybrid_access *a, const struct guard_side *o, uint32_t lock, bool opaque)
+static void keep_good(struct guard *g, const struct hybrid_access *a)
 {
-	if (!o->doubtful || g->bad.stack)
-		return;
-	if (a->write && !holds(a->set, lock, true) && holds(o->set, lock, o->write))
-		g->bad = side(a->addr, a->mask, a->t->id, a->stack, a->set);
-	else if (o->write && !holds(o->set, lock, true) && holds(a->set, lock, a->write) && !opaque)
+	if (g->good[0].thread != a->t->id)
+		g->good[1] = g->good[0];
+	g->good[0] = side(a->addr, a->mask, a->t->id, a->stack, a->set);
+}
+
+/* Two accesses in no order that anything but this place vouches for, and not in none at all, which is race.h's. */
+static bool doubtful(const struct hybrid_access *a, const struct hybrid_thread *h, uint32_t slot, uint32_t clock)
+{
+	const uint32_t *known = h->through == (a->addr & ~7ul) ? h->without : h->vc;
+	return slot && slot != a->t->race->slot && known[slot] < clock && a->t->race->vc[slot] >= clock;
+}
+
+/* It writes without the lock; another one has been here under it. */
+static void judge_write(struct guard *g, const struct hybrid_access *a, const struct hybrid_thread *h, uint32_t lock)
+{
+	for (unsigned i = 0; i < 2 && !g->bad.stack; i++)
+		if (g->under[i].lock == lock && doubtful(a, h, g->under[i].slot, g->under[i].clock))
+			g->bad = side(a->addr, a->mask, a->t->id, a->stack, a->set);
+}
+
+/* It has the lock; another one has written without. */
+static void judge_guarded(struct guard *g, const struct hybrid_access *a, const struct hybrid_thread *h, uint32_t lock,
+			  const struct guard_side *others, unsigned nr)
+{
+	bool opaque = false, global = false;
+	for (unsigned i = 0; i < h->nr_sections; i++)
+		opaque |= !h->section[i].wrote;
+	for (unsigned i = 0; i < nr && !g->bad.stack; i++) {
+		const struct guard_side *o = &others[i];
+		if (!o->write || o->set == SOME_LOCKS || holds(o->set, lock, true) || !doubtful(a, h, o->slot, o->clock))
+			continue;
+		if (opaque && !global && !(global = module_find(a->addr) != NULL))
+			return; /* a place on the heap may have been handed over by what cannot be seen */
 		g->bad = side(a->addr, o->mask, clock_owner(o->slot, o->clock), o->stack, o->set);
+	}
+	const struct race_thread *rt = a->t->race;
+	if (g->under[0].slot != rt->slot)
+		g->under[1] = g->under[0];
+	g->under[0].slot = rt->slot;
+	g->under[0].clock = race_clock(rt);
+	g->under[0].lock = lock;
 }
 
 bool guard_seen(const struct hybrid_access *a, const struct guard_side *others, unsigned nr, bool known, const struct hybrid_thread *h)
 {
 	struct guard_report x;
-	bool tell = false, global = false, asked = false, opaque = false;
+	bool tell = false;
 	if (!known && !a->set)
 		return false;
-	for (unsigned i = 0; i < h->nr_sections; i++)
-		opaque |= !h->section[i].wrote;
 	struct bucket *b = enter(a->addr, true);
 	if (!b)
 		return false;
-	struct guard *g = known && !a->set ? find(b, a->addr) : find_or_add(b, a->addr, a->t->id);
+	struct guard *g = known && !a->set ? find(b, a->addr) : find_or_add(b, a->addr);
 	if (!g) {
 		leave(b);
 		return false;
 	}
-	g->shared |= g->thread != a->t->id || nr > 0;
-	if (a->set || g->shared)
-		count(g, a);
+	count(g, a);
 	const struct candidate *c = top_of(g);
-	if (a->write && c->lock && holds(a->set, c->lock, true))
-		g->good = side(a->addr, a->mask, a->t->id, a->stack, a->set);
-	for (unsigned i = 0; i < nr && c->lock && !g->told; i++) {
-		if (!asked && others[i].doubtful) {
-			asked = true;
-			global = module_find(a->addr) != NULL;
-		}
-		judge(g, a, &others[i], c->lock, opaque && !global);
-	}
-	if (g->bad.stack && g->good.stack && !g->told && is_usual(g, c, module_find(a->addr) ? 4 : 10)) {
+	bool has = c->lock && holds(a->set, c->lock, a->write);
+	if (has && a->write)
+		keep_good(g, a);
+	if (has)
+		judge_guarded(g, a, h, c->lock, others, nr);
+	else if (a->write && c->lock)
+		judge_write(g, a, h, c->lock);
+	const struct bad *good = &g->good[g->good[0].thread == g->bad.thread && g->good[1].thread ? 1 : 0];
+	if (g->bad.stack && good->stack && !g->told && is_usual(g, c, module_find(a->addr) ? 4 : 10)) {
 		g->told = tell = true;
 		x = (struct guard_report){
 			.bad = { g->bad.thread, g->bad.stack, g->bad.set, g->bad.addr, g->bad.bytes, true },
-			.good = { g->good.thread, g->good.stack, g->good.set, g->good.addr, g->good.bytes, true },
+			.good = { good->thread, good->stack, good->set, good->addr, good->bytes, true },
 			.usual = { c->lock, c->writes, g->writes },
 		};
 	}
 	leave(b);
 	if (tell)
-		guard_found(&x);
+		guard_tell(&x);
 	return true;
 }
 

@@ -1,8 +1,8 @@
 /*
  * hybrid.c - The rule of hybrid.h, over a shadow of its own: who accessed which bytes of a granule last, and under which locks.
  *
- * A record is let go when a later access speaks for it: one that comes after it by the second clock, or a later one of the same
- * thread with no more locks. When there is no room a read goes first; the granule remembers that one did, and whoever
+ * A record is let go when a later access speaks for it: one that comes after it by the second clock, under the same locks at least.
+ * When there is no room a read goes first; the granule remembers that one did, and whoever
  * accesses it in a section from then on comes after all of that lock's (an order too many loses races, one too few invents them).
  */
 #include "detect/hybrid.h"
@@ -97,9 +97,17 @@ static void leave(_Atomic uint32_t *s) { atomic_store_explicit(s, 0, memory_orde
 HOT uint32_t clock_of(uint64_t w) { return (uint32_t)(w >> 32); }
 HOT uint32_t mask_of(uint64_t w) { return (uint32_t)(w >> RECORD_SHIFT) & 255; }
 
+uint32_t hybrid_set(const struct thread *t)
+{
+	uint32_t set = t->race->set == RACE_NO_SET ? 0 : t->race->set, n = atomic_load_explicit(&t->nr_held, memory_order_relaxed);
+	return n > RACE_SET_KEEP || (n && !set) ? SOME_LOCKS : set;
+}
+
 /* Is there one that keeps the two apart? Two readers are not kept apart. */
 static bool common(uint32_t a, uint32_t b)
 {
+	if (a == SOME_LOCKS || b == SOME_LOCKS)
+		return a && b;
 	const struct race_set *x = race_set_get(a), *y = race_set_get(b);
 	for (uint32_t i = 0; a && b && i < x->nr; i++)
 		for (uint32_t k = 0; k < y->nr; k++)
@@ -111,6 +119,8 @@ static bool common(uint32_t a, uint32_t b)
 /* Has b every lock that a has? */
 static bool within(uint32_t a, uint32_t b)
 {
+	if (a == SOME_LOCKS || b == SOME_LOCKS)
+		return a == b;
 	const struct race_set *x = race_set_get(a), *y = race_set_get(b);
 	for (uint32_t i = 0; a != b && i < x->nr; i++) {
 		uint32_t k = 0;
@@ -128,7 +138,7 @@ static void conflict(const struct hybrid_access *a, struct hybrid_thread *h, con
 	const struct race_set *y = race_set_get(r ? r->set : 0);
 	for (uint32_t i = 0; i < h->nr_sections; i++) {
 		const struct section *s = &h->section[i];
-		bool both = !r;
+		bool both = !r || r->set == SOME_LOCKS;
 		for (uint32_t k = 0; !both && k < y->nr; k++)
 			both = y->held[k].lock == s->lock && !(s->shared && y->held[k].key & ORDER_READ);
 		if (both)
@@ -136,15 +146,17 @@ static void conflict(const struct hybrid_access *a, struct hybrid_thread *h, con
 	}
 }
 
-/* What the newer one speaks for need not be kept. */
+/* What the newer one speaks for need not be kept: nor what has been told. */
 static bool speaks_for(const struct hybrid_access *a, const struct hybrid_thread *h, const struct record *r, bool other)
 {
-	bool writes = (r->word & RECORD_WRITE) != 0;
-	if (writes && !a->write)
+	if (r->word & RECORD_WRITE && !a->write)
 		return false;
-	if (other) /* in no order with it: has been told */
-		return h->vc[slot_of(r->word)] >= clock_of(r->word) || writes || a->write;
-	return !writes || within(a->set, r->set);
+	if (other && h->vc[slot_of(r->word)] < clock_of(r->word))
+		return a->write;
+	if (other && !a->write && r->set) /* who writes in a section of those comes after both */
+		return false;
+	/* Under fewer locks it says more to who writes without (guard.h), under more of them to who takes one of those. */
+	return within(r->set, a->set) && (other || within(a->set, r->set));
 }
 
 static bool is_other(const struct hybrid_access *a, const struct hybrid_thread *h, uint64_t w)
@@ -163,7 +175,7 @@ static void record(const struct hybrid_access *a, const struct hybrid_thread *h,
 		bool other = is_other(a, h, w);
 		if (w && mask_of(w) & a->mask) {
 			if (!other && w & RECORD_WRITE && !a->write && clock_of(w) == clock_of(mine) && !(a->mask & ~mask_of(w)) &&
-			    within(r->set, a->set)) {
+			    within(r->set, a->set) && within(a->set, r->set)) {
 				p->r[0].word = (p->r[0].word & ~FLAGS) | flags;
 				return; /* it speaks for this one */
 			}
@@ -208,12 +220,10 @@ bool hybrid_seen(const struct hybrid_access *a, bool keep, struct race_side *oth
 		if (!(mask_of(r->word) & a->mask) || !is_other(a, h, r->word) || (!write && !a->write))
 			continue;
 		theirs[nr] = r;
-		/* What is in no order at all is race.h's. */
 		of[nr++] = (struct guard_side){ .slot = slot, .clock = clock, .stack = r->stack, .set = r->set, .write = write,
-						.mask = mask_of(r->word),
-						.doubtful = h->without[slot] < clock && rt->vc[slot] >= clock };
+						.mask = mask_of(r->word) };
 	}
-	if (keep && guard_seen(a, of, nr, (flags & GUARDED) != 0, h))
+	if (keep && a->set != SOME_LOCKS && guard_seen(a, of, nr, (flags & GUARDED) != 0, h))
 		flags |= GUARDED;
 	for (unsigned i = 0; i < nr; i++)
 		if (theirs[i]->set)
@@ -222,6 +232,7 @@ bool hybrid_seen(const struct hybrid_access *a, bool keep, struct race_side *oth
 		conflict(a, h, NULL);
 	for (unsigned i = 0; i < nr; i++) {
 		uint32_t slot = of[i].slot, clock = of[i].clock;
+		/* What is in no order at all is race.h's. */
 		if (rt->vc[slot] < clock || h->vc[slot] >= clock || common(a->set, of[i].set) || hybrid_knows(a->t, slot, clock))
 			continue;
 		uintptr_t at = (a->addr & ~7ul) + (unsigned)__builtin_ctz(of[i].mask);

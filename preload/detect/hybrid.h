@@ -91,14 +91,19 @@ void hybrid_tagged(struct thread *t, uintptr_t addr, size_t bytes);
 
 /* ---- the rule (hybrid.c) */
 
+/* Locks are held, but there was no room to say which. */
+#define SOME_LOCKS (UINT32_MAX - 1)
+
 struct hybrid_access {
 	struct thread *t;
 	uintptr_t addr; /* in one granule */
 	uint32_t mask;  /* its bytes there */
-	uint32_t stack, set;
+	uint32_t stack, set; /* 0 none, SOME_LOCKS */
 	bool write;
 };
 
+/* What t holds, as its race_thread knows it. */
+uint32_t hybrid_set(const struct thread *t);
 /* After race.h's rule, for each granule; tells *other if the two are a possible race. keep: record it. */
 bool hybrid_seen(const struct hybrid_access *a, bool keep, struct race_side *other);
 /* What was there is forgotten. */

@@ -16,7 +16,7 @@
 #define MAX_SETS  (1u << 20)
 #define MAX_PAIRS (1u << 24)
 #define QUICK     4u  /* locks held that are looked at between two instructions of the program */
-#define KEEP      32u /* locks of one set; the innermost */
+#define KEEP      RACE_SET_KEEP
 
 struct pair {
 	uint32_t stack, set;

@@ -247,7 +247,7 @@ static uint64_t mask_of(uintptr_t addr, uintptr_t stop) { return (uint64_t)((0xf
 static bool by_locks(const struct access *a, struct granule *g, uintptr_t addr, uint64_t mask, bool keep)
 {
 	struct hybrid_access h = { .t = a->t, .addr = addr, .mask = (uint32_t)(mask >> RECORD_SHIFT), .stack = a->stack,
-				   .set = a->rt->set == RACE_NO_SET ? 0 : a->rt->set, .write = a->write };
+				   .set = hybrid_set(a->t), .write = a->write };
 	struct race_report x = { .chance = true };
 	if (!hybrid_seen(&h, keep, &x.before))
 		return true;

@@ -8,10 +8,6 @@
 /* Tells the journal, once for each pair of places. Gate shut; takes RANK_THREADS and RANK_EMIT. */
 void race_found(struct thread *t, const struct race_report *r);
 /* A write without the lock that usually guards the place, and the last one under it. The same. */
-struct guard_report {
-	struct race_side bad, good;
-	struct guard_usual usual;
-};
 void guard_found(const struct guard_report *r);
 void race_found_fork_child(void);
 

@@ -4,6 +4,8 @@
 
 #include "core/thread.h"
 
+#define RACE_SET_KEEP 32u /* locks of one set; the innermost */
+
 struct race_held {
 	uint32_t lock, stack, key; /* object id, where it was taken, order.h: mode | how */
 };
