@@ -106,7 +106,7 @@ static void contended(void) /* EXPECT: silence in contended */
 	MUST(own[0] == 2000 && own[1] == 2000 && own[2] == 2000);
 }
 
-int locked_plainly;
+volatile int locked_plainly;
 
 /* No atomic in it: a lock in name only. */
 static void add_plainly(void)
