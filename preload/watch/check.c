@@ -298,7 +298,8 @@ static bool covers(const struct emit *e, const struct insn *i, const struct insn
 
 /*
  * Where a check is cheapest: at its access or before it, as far up as the operand's address is the same. Never above
- * another's read: that may be the one which says that this access is safe.
+ * another's read: that may be the one which says that this access is safe. Nor a write's above the check of another access:
+ * it may be the one that says so of that access, to somebody else.
  */
 static uint32_t place_of_check(const struct emit *e, const struct window *w, uint32_t at, const bool *used,
 			       const uint32_t *place)
@@ -306,6 +307,7 @@ static uint32_t place_of_check(const struct emit *e, const struct window *w, uin
 	const struct insn *i = &w->insn[at];
 	uint32_t regs = operand_regs(i), best = at;
 	unsigned cost = cost_at(w, i, at, used);
+	uint32_t checked_at = 0; /* the last of those this one would pass by */
 	for (uint32_t k = at; k > 0 && at - k < HOIST_MAX; k--) {
 		const struct insn *before = &w->insn[k - 1];
 		if (((before->changes | before->kills) & regs) || before->kind != INSN_PLAIN || is_always(before))
@@ -313,6 +315,10 @@ static uint32_t place_of_check(const struct emit *e, const struct window *w, uin
 		if (covers(e, i, before) && place[k - 1] == k - 1)
 			return k - 1; /* read, then written: one check does for both */
 		if (w->watch[k - 1] && (before->is & INSN_READS))
+			break;
+		if (w->watch[k - 1] && (i->is & INSN_WRITES) && place[k - 1] > checked_at)
+			checked_at = place[k - 1];
+		if (k - 1 < checked_at)
 			break;
 		unsigned c = cost_at(w, i, k - 1, used);
 		if (c < cost) {
