@@ -156,7 +156,7 @@ static bool write_after_many(const struct access *a, struct granule *g, uintptr_
 	bool flag = false;
 	unsigned nr = readers_take(g, many, mask, keep, r, context);
 	for (unsigned i = 0; i < nr && !flag; i++)
-		if (a->rt->vc[slot_of(r[i])] < r[i] >> 32)
+		if (a->rt->vc[slot_of(r[i])] < r[i] >> 32 && !(r[i] & RECORD_GUESS))
 			flag = report(a, addr, mask & r[i], r[i], context[i]);
 	return flag;
 }
@@ -188,7 +188,7 @@ static bool rule(const struct access *a, struct granule *g, uintptr_t addr, uint
 		}
 	}
 	for (unsigned i = 0; i < GRANULE_RECORDS; i++) {
-		if (i == many || !(r[i] & mask) || rt->vc[slot_of(r[i])] >= r[i] >> 32 || !(a->write || r[i] & RECORD_WRITE))
+		if (i == many || !(r[i] & mask) || r[i] & RECORD_GUESS || rt->vc[slot_of(r[i])] >= r[i] >> 32 || !(a->write || r[i] & RECORD_WRITE))
 			continue;
 		if (report(a, addr, mask & r[i], r[i], context_of(r[i], contexts, i)) && keep) {
 			make_sync(g, addr, mask, rt);

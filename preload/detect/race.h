@@ -8,7 +8,7 @@
  * A granule keeps three accesses of any kind (more reads: readers.c), 32 bytes in all, updated by plain stores of whole words: threads that meet there
  * may lose a record of each other's, but a record is one word, so it is never mixed. One record may stand for several accesses of
  * one instruction side by side. The id of its stack is split over that
- * word and one that the three share; six bits of check tell when the halves do not belong together (then the stack is unknown).
+ * word and one that the three share; five bits of check tell when the halves do not belong together (then the stack is unknown).
  */
 #ifndef SNARL_DETECT_RACE_H
 #define SNARL_DETECT_RACE_H
@@ -71,7 +71,8 @@ HOT uint32_t race_clock(const struct race_thread *rt) { return (uint32_t)(rt->ep
 #define GRANULE_RECORDS 3u
 
 /*
- * record: clock 63..32 | slot 31..20 | bytes 19..12 | write 11 | check 10..5 | context 25..21 in 4..0; 0 none.
+ * record: clock 63..32 | slot 31..20 | bytes 19..12 | write 11 | guess 10 | check 9..5 | context 25..21 in 4..0; 0 none.
+ * guess: nobody has seen the access (race_stream.h): a conflict with it is not told.
  * contexts: bits 20..0 of the context of record i at 21 * i. A context is a stack id, or with RACE_PAIR a pair of stack and locks.
  */
 struct granule {
@@ -84,7 +85,8 @@ _Static_assert(sizeof(struct granule) == 32, "four times the program's memory, w
 #define RECORD_MASK    0xff000ull
 #define RECORD_SHIFT   12
 #define RECORD_WRITE   0x800ull
-#define RECORD_CONTEXT 0x7ffull
+#define RECORD_GUESS   0x400ull
+#define RECORD_CONTEXT 0x3ffull
 #define CONTEXT_LOW    0x1fffffull
 #define RACE_PAIR      (1u << 25)
 #define RACE_MAX_STACK (RACE_PAIR - 1)
@@ -125,7 +127,7 @@ extern bool shadow_counted;
 HOT uint64_t context_bits(uint32_t context)
 {
 	uint32_t low = context & (uint32_t)CONTEXT_LOW;
-	return (uint64_t)((low ^ low >> 6 ^ low >> 12 ^ low >> 18) & 63) << 5 | context >> 21;
+	return (uint64_t)((low ^ low >> 5 ^ low >> 10 ^ low >> 15 ^ low >> 20) & 31) << 5 | context >> 21;
 }
 
 /* record: with context_bits. */
@@ -241,11 +243,11 @@ HOT bool granule_access(struct race_thread *rt, struct granule *g, uint64_t mask
 				rt->nonempty = true;
 				return true;
 			}
-			if (unlikely(rt->vc[slot] < r[i] >> 32) && !(told && (write || r[i] & RECORD_WRITE))) { /* in no order */
+			if (unlikely(rt->vc[slot] < r[i] >> 32) && !((told || r[i] & RECORD_GUESS) && (write || r[i] & RECORD_WRITE))) { /* in no order */
 				if (write || r[i] & RECORD_WRITE)
 					return false;
 			} else if (!write && r[i] & RECORD_WRITE) {
-				if ((r[i] ^ mine) >> 20 == 0 && !(mask & ~r[i]))
+				if ((r[i] ^ mine) >> 20 == 0 && !(mask & ~r[i]) && !(r[i] & RECORD_GUESS))
 					return true; /* my write in this epoch covers it */
 			} else if (r[i] & RECORD_MASK & ~mask) { /* this one supersedes part of it, */
 				atomic_store_explicit(&g->record[i], r[i] &= ~mask, memory_order_relaxed);

@@ -104,10 +104,16 @@ __attribute__((used, visibility("hidden"))) bool watch_miss_fast(uintptr_t addr,
 	struct race_thread *rt = w->thread->race;
 	if (unlikely(rt->set == RACE_NO_SET) && !race_set_known(w->thread))
 		return false;
+	struct granule *g = shadow_granule(addr);
+	struct race_stream *s = &w->streams[(uintptr_t)site / sizeof *site % STREAMS];
+	bool ahead = g && race_stream_step(s, rt, (uintptr_t)site, addr & ~7ul, g);
 	race_busy(rt, addr);
 	bool recorded = access_fast(rt, addr, site->size, write, stack);
 	if (likely(recorded))
 		tag(w->plane, addr, site->size, write);
+	uintptr_t tags;
+	if (unlikely(ahead) && recorded && (tags = plane_of(w->plane, addr & ~7ul, 8)))
+		race_stream_copy(s, rt, g, (uint64_t *)tags);
 	race_settled(rt);
 	return recorded;
 }

@@ -12,6 +12,7 @@
 
 #include "core/stack_at.h"
 #include "core/thread.h"
+#include "detect/race_stream.h"
 #include "watch/plane.h"
 
 void watch_entry_miss(void);
@@ -24,6 +25,7 @@ struct watch_thread {
 	struct thread *thread;
 	struct watch_thread *next; /* free list */
 	void *stack;
+	struct race_stream streams[STREAMS];
 	struct stack_at_cache stacks;
 };
 
