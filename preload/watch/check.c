@@ -21,7 +21,7 @@ struct pending {
 struct known {
 	struct operand m;
 	uint8_t size;
-	bool write;
+	bool write, stale; /* stale: there has been another check since */
 };
 
 struct out {
@@ -129,7 +129,7 @@ static uint32_t add_site(struct emit *e, const struct insn *i, uint8_t flags)
 	struct watch_site *s = (struct watch_site *)(p->image + p->sites_at) + n;
 	*s = (struct watch_site){ .pc = e->code->base + i->at, .flags = flags, .check = e->at };
 	if (i->is & INSN_WRITES)
-		s->flags |= SITE_WRITE;
+		s->flags |= SITE_WRITE | ((i->is & INSN_READS) || (flags & SITE_HOISTED) ? SITE_READS : 0);
 	if (is_string(i))
 		s->op = SITE_STRING(i->op & 15, i->size, i->op >> 4);
 	else if (i->is & INSN_BITS)
@@ -250,7 +250,10 @@ static bool same_operand(const struct operand *a, const struct operand *b)
 	       (a->index == NO_REG || a->scale == b->scale);
 }
 
-/* Already checked, with nothing in between that would make it worth doing again? If not, remember that it is now. */
+/*
+ * Already checked, with nothing in between that would make it worth doing again? If not, remember that it is now. A store that
+ * follows another check is checked anew: it may be a release of what that one was for.
+ */
 static bool already_checked(struct out *o, const struct insn *i)
 {
 	struct operand m = emit_operand(o->e->code, i, 0);
@@ -258,10 +261,12 @@ static bool already_checked(struct out *o, const struct insn *i)
 	for (uint32_t k = 0; k < o->nr_known; k++) {
 		const struct known *n = &o->known[k];
 		int64_t from = (int64_t)m.disp - n->m.disp;
-		if (same_operand(&n->m, &m) && from >= 0 && from + i->size <= n->size && (n->write || !write))
+		if (same_operand(&n->m, &m) && from >= 0 && from + i->size <= n->size && (!write || (n->write && !n->stale)))
 			return true;
 	}
-	o->known[o->nr_known < KNOWN_MAX ? o->nr_known++ : KNOWN_MAX - 1] = (struct known){ m, i->size, write };
+	for (uint32_t k = 0; k < o->nr_known; k++)
+		o->known[k].stale = true;
+	o->known[o->nr_known < KNOWN_MAX ? o->nr_known++ : KNOWN_MAX - 1] = (struct known){ m, i->size, write, false };
 	return false;
 }
 
@@ -312,7 +317,7 @@ static uint32_t place_of_check(const struct emit *e, const struct window *w, uin
 		const struct insn *before = &w->insn[k - 1];
 		if (((before->changes | before->kills) & regs) || before->kind != INSN_PLAIN || is_always(before))
 			break;
-		if (covers(e, i, before) && place[k - 1] == k - 1)
+		if (covers(e, i, before) && place[k - 1] == k - 1 && k - 1 >= checked_at)
 			return k - 1; /* read, then written: one check does for both */
 		if (w->watch[k - 1] && (before->is & INSN_READS))
 			break;

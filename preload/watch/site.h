@@ -17,6 +17,7 @@ enum site_flag {
 	SITE_STORE_ONLY = 16,   /* with SITE_NORETURNVALUE: an xchg that is in effect a store */
 	SITE_VECTOR = 64,       /* with SITE_REP: the entry needs the vector registers as the program has them */
 	SITE_HOISTED = 32,      /* the check stands before instructions that precede it in the program */
+	SITE_READS = 128,       /* with SITE_WRITE: it reads first, or stands for a read before it as well */
 };
 
 struct watch_site {
