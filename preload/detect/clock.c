@@ -61,7 +61,7 @@ void race_tag_step(struct race_thread *rt)
 		return;
 	}
 	/* xorshift64; another tag than the present one. */
-	uint64_t x = rt->random, now = race_tls.write_tag >> 1 & 127;
+	uint64_t x = rt->random, now = rt->tag;
 	x ^= x << 13;
 	x ^= x >> 7;
 	x ^= x << 17;
@@ -71,6 +71,7 @@ void race_tag_step(struct race_thread *rt)
 		tag++;
 	if (tag > RACE_TAGS) /* there was none before */
 		tag = 1;
+	rt->tag = (uint32_t)tag;
 	race_tls.write_tag = (tag << 1 | 1) * 0x0101010101010101ull;
 }
 
@@ -183,7 +184,7 @@ void race_thread_started(struct thread *t)
 	rt->random = (t->id + 1) * 0x9e3779b97f4a7c15ull ^ (uintptr_t)rt;
 	if (race_engine.thread_started)
 		race_engine.thread_started(t);
-	race_tls.write_tag = 0;
+	rt->tag = 0;
 	race_tag_step(rt);
 	/* Its stack and its thread-local words, right above, may have been another thread's; nobody else has seen them yet. */
 	if (t->info && t->stacks.hi) {
@@ -194,6 +195,9 @@ void race_thread_started(struct thread *t)
 	if (unlikely(race_hybrid) && !hybrid_started(t))
 		race_stop("no memory for a thread's second clock");
 	sync_drop(KEY_START(t->id));
+	spin_lock(&lock);
+	rt->tags = &race_tls.write_tag;
+	spin_unlock(&lock);
 }
 
 void race_thread_ended(struct thread *t)
@@ -208,6 +212,7 @@ void race_thread_ended(struct thread *t)
 		race_engine.thread_ended(t);
 	t->race = NULL;
 	spin_lock(&lock);
+	rt->tags = NULL;
 	struct slot *s = &slots[rt->slot];
 	s->final = race_clock(rt) - !rt->nonempty;
 	s->idle_since = ++endings;
@@ -232,9 +237,27 @@ void race_thread_joined(struct thread *t, uint32_t child)
 
 static void poke(struct race_thread *u, uintptr_t key)
 {
-	uintptr_t none = 0;
-	if (!atomic_compare_exchange_strong(&u->poked, &none, key) && none != key)
-		atomic_store(&u->poked, POKED_ALL);
+	uintptr_t had = atomic_load(&u->poked), want;
+	do {
+		if (had & POKED_ALL || (had & ~7ul) == key)
+			return;
+		want = had & ~7ul ? (had & POKED_LENT) | POKED_ALL : had | key;
+	} while (!atomic_compare_exchange_weak(&u->poked, &had, want));
+}
+
+void clock_lent(struct race_thread *u)
+{
+	atomic_fetch_or(&u->poked, POKED_LENT);
+	spin_lock(&lock);
+	if (u->tags)
+		__atomic_store_n(u->tags, ~0ull, __ATOMIC_RELAXED);
+	spin_unlock(&lock);
+}
+
+void clock_step(struct race_thread *rt)
+{
+	rt->nonempty = true; /* this epoch has been told of, empty or not */
+	clock_release(rt);
 }
 
 void clock_poke(struct race_thread *u, const struct race_thread *by, uintptr_t key)
@@ -264,6 +287,8 @@ void clock_learn_all(struct race_thread *rt)
 		if (i != rt->slot && c > rt->vc[i]) {
 			rt->vc[i] = c;
 			rt->nonempty = true;
+			if (!slots[i].idle_since)
+				clock_lent(slots[i].rt);
 		}
 	}
 	if (unlikely(race_hybrid))
@@ -278,6 +303,7 @@ void clock_fork_child(void)
 		slots[i].nr_terms = 0;
 		slots[i].idle_since = 1;
 		atomic_store_explicit(&slots[i].rt->busy, 0, memory_order_relaxed);
+		slots[i].rt->tags = NULL;
 	}
 	nr_idle = width - 1;
 	endings = 1;

@@ -37,7 +37,8 @@ extern bool race_on; /* set once at start, before there is a second thread */
 #define RACE_SETS     1024u
 #define RACE_NO_SET   UINT32_MAX /* locks held: not looked up since they changed */
 
-#define POKED_ALL ((uintptr_t)1)
+#define POKED_ALL  ((uintptr_t)1)
+#define POKED_LENT ((uintptr_t)2)
 /* No accesses now; and the granule after it; never by access_fast (races=hybrid). */
 enum { PENDING_IGNORE = 1, PENDING_NEXT = 2, PENDING_SLOW = 4 };
 
@@ -50,7 +51,8 @@ struct race_thread {
 	uint64_t epoch;    /* clock << 32 | slot << 20: a record of this thread's, but for mask, kind and context */
 	uintptr_t pending; /* a granule acquired from before its value was read: once more at the next event; PENDING_*; 0 none */
 	/* Bytes this thread may be reading just now, by a check that still hit, have become a synchronisation location: acquire from
-	 * there at the next event. POKED_ALL: from everybody. Written by others. */
+	 * there at the next event. POKED_ALL: from everybody. POKED_LENT: what it has done in this epoch was taken for released, so what it does from now on
+	 * belongs to another one. Written by others. */
 	_Atomic uintptr_t poked;
 	_Atomic uintptr_t busy; /* granule number it is recording an access of, until the bytes are tagged; 0 none. Read by others. */
 	uint32_t birth;    /* clock of the first epoch; earlier ones of this slot were another thread's */
@@ -59,6 +61,8 @@ struct race_thread {
 	bool nonempty;  /* something to tell since the last release: an access, or news from others */
 	uint32_t ignore_depth, thread;
 	uint64_t random;
+	uint64_t *tags; /* its race_tls.write_tag, NULL none: others may make it one that nothing is tagged with */
+	uint32_t tag;
 	uint32_t sets[RACE_SETS]; /* last ones used, by hash */
 	_Alignas(64) struct race_context context[RACE_CONTEXTS];
 	uint32_t vc[RACE_SLOTS]; /* vc[slot]: own clock */

@@ -65,9 +65,10 @@ void watch_slow(struct watch_frame *f, enum entry entry, const void *vectors);
 static inline void tag(const struct plane *p, uintptr_t addr, unsigned bytes, bool write)
 {
 	uintptr_t at = plane_of(p, addr, bytes);
-	if (unlikely(!at))
+	uint64_t tags = *(volatile uint64_t *)&race_tls.write_tag;
+	if (unlikely(!at || tags == ~0ull)) /* taken back by another thread just now */
 		return;
-	uint64_t tags = race_tls.write_tag - (write ? 0 : 0x0101010101010101);
+	tags -= write ? 0 : 0x0101010101010101;
 	switch (bytes) {
 	case 1:
 		*(volatile uint8_t *)at = (uint8_t)tags;
@@ -149,8 +150,12 @@ __attribute__((used, visibility("hidden"))) void watch_slow(struct watch_frame *
 	switch (entry) {
 	case ENTRY_MISS:
 		race_busy(t->race, f->addr);
-		if (access_seen(t, f->addr, site->size, write, stack))
+		if (access_seen(t, f->addr, site->size, write, stack)) {
 			tag(w->plane, f->addr, site->size, write);
+		} else if (site->flags & SITE_READS) { /* if it orders, then both ways */
+			access_seen(t, f->addr, site->size, false, stack);
+			access_seen(t, f->addr, site->size, true, stack);
+		}
 		race_settled(t->race);
 		break;
 	case ENTRY_SYNC:

@@ -58,8 +58,8 @@ static bool known(const struct watch_thread *w, uintptr_t addr, size_t bytes, bo
 /* A read leaves the thread's own write standing, which covers it. */
 static void tag(const struct watch_thread *w, uintptr_t addr, size_t bytes, bool write)
 {
-	uint8_t wrote = (uint8_t)race_tls.write_tag;
-	while (bytes) {
+	uint8_t wrote = *(volatile uint8_t *)&race_tls.write_tag;
+	while (bytes && wrote != 0xff) { /* else taken back by another thread just now */
 		unsigned n = bytes < CHUNK ? (unsigned)bytes : CHUNK;
 		volatile uint8_t *at = (volatile uint8_t *)(uintptr_t)tags_of(w, addr, n);
 		if (at && write)
