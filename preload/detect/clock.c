@@ -241,13 +241,13 @@ static void poke(struct race_thread *u, uintptr_t key)
 	do {
 		if (had & POKED_ALL || (had & ~7ul) == key)
 			return;
-		want = had & ~7ul ? (had & POKED_LENT) | POKED_ALL : had | key;
+		want = had & ~7ul ? (had & 7) | POKED_ALL : had | key;
 	} while (!atomic_compare_exchange_weak(&u->poked, &had, want));
 }
 
-void clock_lent(struct race_thread *u)
+void clock_lent(struct race_thread *u, uintptr_t how)
 {
-	atomic_fetch_or(&u->poked, POKED_LENT);
+	atomic_fetch_or(&u->poked, how);
 	spin_lock(&lock);
 	if (u->tags)
 		__atomic_store_n(u->tags, ~0ull, __ATOMIC_RELAXED);
@@ -288,7 +288,7 @@ void clock_learn_all(struct race_thread *rt)
 			rt->vc[i] = c;
 			rt->nonempty = true;
 			if (!slots[i].idle_since)
-				clock_lent(slots[i].rt);
+				clock_lent(slots[i].rt, POKED_STEP);
 		}
 	}
 	if (unlikely(race_hybrid))

@@ -210,11 +210,11 @@ void race_catch_up(struct thread *t)
 	t->race->pending &= PENDING_IGNORE | PENDING_SLOW;
 	if (unlikely(t->race->poked)) {
 		uintptr_t key = atomic_exchange(&t->race->poked, 0);
-		if (key & POKED_LENT)
+		if (key & (POKED_LENT | POKED_STEP))
 			clock_step(t->race);
-		if (key & POKED_ALL)
+		if (key & (POKED_LENT | POKED_ALL))
 			clock_learn_all(t->race);
-		else if (key & ~7ul)
+		if (key & ~7ul)
 			sync_recv(t, key & ~7ul);
 	}
 	if (pending & ~7ul)
@@ -325,7 +325,7 @@ static void make_sync(struct granule *g, uintptr_t addr, uint64_t mask, struct r
 				struct race_thread *from = clock_slot(slot_of(r[i]));
 				if (r[i] & RECORD_WRITE && from && rt->vc[slot_of(r[i])] < r[i] >> 32) {
 					sync_lend(KEY_ATOMIC(addr), from);
-					clock_lent(from);
+					clock_lent(from, POKED_LENT);
 				}
 				if (!(r[i] & RECORD_WRITE) && slot_of(r[i]) != rt->slot)
 					readers[nr_readers++] = slot_of(r[i]);

@@ -39,6 +39,8 @@ extern bool race_on; /* set once at start, before there is a second thread */
 
 #define POKED_ALL  ((uintptr_t)1)
 #define POKED_LENT ((uintptr_t)2)
+#define POKED_LENT ((uintptr_t)2)
+#define POKED_STEP ((uintptr_t)4)
 /* No accesses now; and the granule after it; never by access_fast (races=hybrid). */
 enum { PENDING_IGNORE = 1, PENDING_NEXT = 2, PENDING_SLOW = 4 };
 
@@ -51,8 +53,9 @@ struct race_thread {
 	uint64_t epoch;    /* clock << 32 | slot << 20: a record of this thread's, but for mask, kind and context */
 	uintptr_t pending; /* a granule acquired from before its value was read: once more at the next event; PENDING_*; 0 none */
 	/* Bytes this thread may be reading just now, by a check that still hit, have become a synchronisation location: acquire from
-	 * there at the next event. POKED_ALL: from everybody. POKED_LENT: what it has done in this epoch was taken for released, so what it does from now on
-	 * belongs to another one. Written by others. */
+	 * there at the next event. POKED_ALL: from everybody. POKED_STEP: what it has done in this epoch was
+	 * taken for released, so what it does from now on belongs to another one. POKED_LENT: the same, and as what it has read has
+	 * been forgotten with that, it may be reading just now what tells it to go on: acquire from everybody. Written by others. */
 	_Atomic uintptr_t poked;
 	_Atomic uintptr_t busy; /* granule number it is recording an access of, until the bytes are tagged; 0 none. Read by others. */
 	uint32_t birth;    /* clock of the first epoch; earlier ones of this slot were another thread's */

@@ -27,8 +27,8 @@ struct race_thread *clock_slot(uint32_t slot);
 uint32_t clock_release(struct race_thread *rt);
 /* u (NULL: every live thread but `by`) is to acquire from key at its next event. */
 void clock_poke(struct race_thread *u, const struct race_thread *by, uintptr_t key);
-/* What u has done in its present epoch counts as released: it is to begin another one, at the next check it makes. */
-void clock_lent(struct race_thread *u);
+/* What u has done in its present epoch counts as released: it is to begin another one, at the next check it makes. how: POKED_LENT or POKED_STEP. */
+void clock_lent(struct race_thread *u, uintptr_t how);
 /* That. In the thread itself. */
 void clock_step(struct race_thread *rt);
 /* Nobody but rt is recording an access of this granule any more; gives up after a while. */
