@@ -12,7 +12,6 @@
 
 #include "base/arena.h"
 #include "base/spin.h"
-#include "base/sys.h"
 #include "detect/hybrid.h"
 
 #define IDLE_ENOUGH 64u
@@ -254,6 +253,21 @@ void clock_lent(struct race_thread *u, uintptr_t how)
 	spin_unlock(&lock);
 }
 
+void clock_settle(struct race_thread *rt, uintptr_t addr)
+{
+	race_settled(rt); /* lest two that do the same wait for each other */
+	for (uint32_t i = 1, n = clock_width(); i < n; i++) {
+		struct race_thread *u = slots[i].rt;
+		for (unsigned tries = 0; tries < 200 && atomic_load(&u->busy) == addr >> 3; tries++)
+			__builtin_ia32_pause();
+		if (likely(atomic_load(&u->busy) != addr >> 3))
+			continue;
+		/* It does not run just now. What it tags will not count, and it looks once more. */
+		poke(u, KEY_ATOMIC(addr));
+		clock_lent(u, POKED_STEP);
+	}
+}
+
 void clock_step(struct race_thread *rt)
 {
 	rt->nonempty = true; /* this epoch has been told of, empty or not */
@@ -267,17 +281,6 @@ void clock_poke(struct race_thread *u, const struct race_thread *by, uintptr_t k
 	for (uint32_t i = 1, n = clock_width(); !u && i < n; i++)
 		if (slots[i].rt != by && !slots[i].idle_since)
 			poke(slots[i].rt, key);
-}
-
-void clock_settle(struct race_thread *rt, uintptr_t addr)
-{
-	race_settled(rt); /* lest two that do the same wait for each other */
-	for (uint32_t i = 1, n = clock_width(); i < n; i++)
-		for (unsigned tries = 0; tries < 1000 && atomic_load(&slots[i].rt->busy) == addr >> 3; tries++) {
-			__builtin_ia32_pause();
-			if (tries % 64 == 63)
-				sys0(SYS_sched_yield);
-		}
 }
 
 void clock_learn_all(struct race_thread *rt)

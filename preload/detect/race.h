@@ -39,7 +39,6 @@ extern bool race_on; /* set once at start, before there is a second thread */
 
 #define POKED_ALL  ((uintptr_t)1)
 #define POKED_LENT ((uintptr_t)2)
-#define POKED_LENT ((uintptr_t)2)
 #define POKED_STEP ((uintptr_t)4)
 /* No accesses now; and the granule after it; never by access_fast (races=hybrid). */
 enum { PENDING_IGNORE = 1, PENDING_NEXT = 2, PENDING_SLOW = 4 };

@@ -31,7 +31,7 @@ void clock_poke(struct race_thread *u, const struct race_thread *by, uintptr_t k
 void clock_lent(struct race_thread *u, uintptr_t how);
 /* That. In the thread itself. */
 void clock_step(struct race_thread *rt);
-/* Nobody but rt is recording an access of this granule any more; gives up after a while. */
+/* Nobody but rt is recording an access of this granule any more, or will tag its bytes; its bytes are a synchronisation location. */
 void clock_settle(struct race_thread *rt, uintptr_t addr);
 /* It comes after everything all threads have done so far. */
 void clock_learn_all(struct race_thread *rt);

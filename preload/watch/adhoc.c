@@ -6,9 +6,9 @@
 #include <elf.h>
 #include <fcntl.h>
 
-#define LOOK_AHEAD 16u  /* instructions between the load and the branch */
-#define SLOTS      2u   /* places on the stack that it is put in on the way, as without optimisation */
-#define CODE_BYTES 128u
+#define LOOK_AHEAD 24u  /* instructions between the load and the branch */
+#define SLOTS      4u   /* places on the stack that it is put in on the way, as without optimisation */
+#define CODE_BYTES 256u
 
 /* Places on the stack that hold the value. */
 struct slots {
@@ -56,6 +56,11 @@ bool adhoc_decides(const struct decoder *d, const uint8_t *code, size_t bytes)
 			return false;
 		if (x.kind == INSN_JCC && flags)
 			return x.reads & carries;
+		if (x.kind == INSN_JMP && x.disp >= 0 && (size_t)x.disp + x.len < bytes) { /* the same, for what is not optimised */
+			code += x.disp;
+			bytes -= (size_t)x.disp;
+			continue;
+		}
 		if (x.kind != INSN_PLAIN)
 			return false;
 		bool from_slot = x.is & INSN_READS && in_slot(&slots, &x);

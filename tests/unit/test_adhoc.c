@@ -34,6 +34,9 @@ static void test_decides(void **state)
 	/* By way of the stack: mov %eax,-4(%rbp) ; mov -4(%rbp),%edx ; test %edx,%edx ; je */
 	assert_true(decides(CODE(LOAD_EAX, 0x89, 0x45, 0xfc, 0x8b, 0x55, 0xfc, 0x85, 0xd2, JE)));
 	assert_true(decides(CODE(LOAD_EAX, 0x89, 0x45, 0xfc, 0x31, 0xc0, 0x3b, 0x55, 0xfc, JE)));  /* ... cmp -4(%rbp),%edx ; je */
+	assert_true(decides(CODE(LOAD_EAX, 0xeb, 0x01, 0x06, TEST_EAX, JE)));                      /* jmp over something */
+	assert_false(decides(CODE(LOAD_EAX, 0xeb, 0x7f, TEST_EAX, JE)));                           /* too far */
+	assert_false(decides(CODE(LOAD_EAX, 0xeb, 0xf0, TEST_EAX, JE)));                           /* back */
 	assert_false(decides(CODE(LOAD_EAX, 0x89, 0x45, 0xfc, 0x31, 0xc0, 0x3b, 0x55, 0xf8, JE))); /* another place */
 	assert_false(decides(CODE(LOAD_EAX, 0x89, 0x03, 0x31, 0xc0, 0x3b, 0x13, JE)));             /* elsewhere than on the stack */
 	assert_false(decides(CODE(LOAD_EAX, RET)));
