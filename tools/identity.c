@@ -105,7 +105,7 @@ static uint64_t of_party(struct names *n, const struct finding *f, const struct 
 const char *identity_of(struct names *n, const struct finding *f)
 {
 	uint64_t h = add(FNV_START, f->kind_slug), sum = 0;
-	if (f->kind == KIND_DATA_RACE) {
+	if (f->kind == KIND_DATA_RACE || f->place.what) {
 		h = of_race(h, n, f);
 	} else {
 		/* Sums, because a ring has no first member. */

@@ -81,7 +81,7 @@ struct edge {
 
 struct access {
 	uint64_t address, size; /* size 0: none */
-	bool write;
+	bool write, freed; /* freed: memory given back */
 };
 
 /* What lies at an address; what NULL: nothing was said. */

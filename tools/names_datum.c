@@ -80,7 +80,8 @@ const char *names_datum(struct names *n, const struct finding *f)
 				     names_thread(n, f->section, p->thread, false));
 	} else {
 		uint64_t at = p->address ? p->address : f->nr_parties ? f->parties[0].access.address : 0;
-		p->text = mem_printf(&n->mem, "memory at 0x%llx", (unsigned long long)at);
+		bool freed = f->nr_parties == 2 && (f->parties[0].access.freed || f->parties[1].access.freed);
+		p->text = mem_printf(&n->mem, "%smemory at 0x%llx", freed ? "freed " : "", (unsigned long long)at);
 	}
 	return p->text;
 }

@@ -230,7 +230,8 @@ static struct party party_of(struct model *m, const json_t *o)
 	p.holds = holds_of(m, json_object_get(o, "holds"), &p.nr_holds);
 	const json_t *a = json_object_get(o, "access");
 	const char *op = json_string_value(json_object_get(a, "op"));
-	p.access = (struct access){ number(a, "address"), number(a, "size"), !op || strcmp(op, "read") != 0 };
+	p.access = (struct access){ number(a, "address"), number(a, "size"), !op || strcmp(op, "read") != 0,
+				      json_is_true(json_object_get(a, "freed")) };
 	if (!p.role)
 		p.role = "";
 	return p;

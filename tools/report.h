@@ -34,6 +34,7 @@ struct report {
 	struct out out;
 	bool verbose;
 	enum grade fail_on;
+	size_t races_told; /* as text */
 	size_t next;       /* finding not looked at yet */
 	long unripe_since; /* ms; 0: nothing is held back */
 	struct fold *folds;
@@ -67,6 +68,8 @@ bool report_is_news(const struct report *r, const struct fold *f);
 
 /* report_text.c */
 void report_text_finding(struct report *r, const struct fold *f);
+/* What was left out of it. */
+void report_text_rest(struct report *r);
 /* report_ring.c: the table of who did what first. */
 void report_text_scenario(struct report *r, const struct finding *f);
 /* In a ring each party wants what the next one holds. */
@@ -75,6 +78,8 @@ const struct hold *report_ring_hold(const struct finding *f, unsigned party);
 /* report_race.c */
 void report_race_story(struct report *r, const struct finding *f);
 void report_race_party(struct report *r, const struct finding *f, const struct party *p);
+/* One side gave the memory back. */
+bool report_race_freed(const struct finding *f);
 void report_race_place(struct report *r, const struct finding *f);
 /* Both sides are atomic, as debug information or the source tells: no race at all. */
 bool report_race_atomic(struct report *r, const struct finding *f);

@@ -124,6 +124,8 @@ static json_t *party(struct report *r, struct section *s, const struct party *p)
 		set(a, "op", json_string(p->access.write ? "write" : "read"));
 		set(a, "size", num(p->access.size));
 		set(a, "address", hex(p->access.address));
+		if (p->access.freed)
+			set(a, "freed", json_true());
 		set(o, "access", a);
 	}
 	return o;

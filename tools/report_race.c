@@ -63,6 +63,23 @@ static void put_usual(struct report *r, const struct finding *f, const struct pa
 
 static bool is_guarded(const struct party *p) { return strcmp(p->role, "guarded") == 0; }
 
+static const char *verb(const struct finding *f, const struct party *p, bool earlier)
+{
+	if (p->access.freed)
+		return earlier ? "had freed" : "frees";
+	if (!p->access.write)
+		return earlier ? "had read" : "reads";
+	return earlier ? "had written" : f->kind == KIND_UNGUARDED_WRITE ? "wrote" : "writes";
+}
+
+bool report_race_freed(const struct finding *f)
+{
+	for (unsigned i = 0; i < f->nr_parties; i++)
+		if (f->parties[i].access.freed)
+			return true;
+	return false;
+}
+
 void report_race_story(struct report *r, const struct finding *f)
 {
 	struct out *o = &r->out;
@@ -75,7 +92,7 @@ void report_race_story(struct report *r, const struct finding *f)
 			continue;
 		out_put(o, OUT_PLAIN, "  ");
 		out_put(o, OUT_BOLD, "%s", names_thread(&r->names, f->section, p->thread, true));
-		out_put(o, OUT_PLAIN, " %s ", p->access.write ? earlier ? "had written" : f->kind == KIND_UNGUARDED_WRITE ? "wrote" : "writes" : earlier ? "had read" : "reads");
+		out_put(o, OUT_PLAIN, " %s ", verb(f, p, earlier));
 		if (i == 0 || !f->place.text)
 			out_put(o, OUT_LOCK, "%s", names_datum(&r->names, f));
 		else
@@ -99,7 +116,10 @@ void report_race_party(struct report *r, const struct finding *f, const struct p
 {
 	struct out *o = &r->out;
 	bool earlier = strcmp(p->role, "earlier") == 0, past = earlier || f->kind == KIND_UNGUARDED_WRITE;
-	out_put(o, OUT_PLAIN, "  %s %llu byte%s at 0x%llx%s here:\n",
+	if (p->access.freed)
+		out_put(o, OUT_PLAIN, "  %s it%s here:\n", earlier ? "freed" : "frees", earlier ? ", before that," : "");
+	else
+		out_put(o, OUT_PLAIN, "  %s %llu byte%s at 0x%llx%s here:\n",
 		p->access.write ? past ? "wrote" : "writes" : earlier ? "had read" : "reads", (unsigned long long)p->access.size,
 		p->access.size == 1 ? "" : "s", (unsigned long long)p->access.address,
 		is_guarded(p) ? ", as usual," : earlier ? ", before that," : "");
@@ -133,7 +153,7 @@ void report_race_place(struct report *r, const struct finding *f)
 	else if (strcmp(p->what, "global") == 0)
 		out_put(o, OUT_PLAIN, "global, at 0x%llx", (unsigned long long)p->address);
 	else
-		out_put(o, OUT_PLAIN, "neither a variable nor a block that was seen being allocated\n");
+		out_put(o, OUT_PLAIN, "%s\n", report_race_freed(f) ? "it was a block of the heap" : "neither a variable nor a block that was seen being allocated");
 	if (strcmp(p->what, "global") == 0) {
 		if (p->file && p->line)
 			out_put(o, OUT_PLACE, ", declared at %s:%u", names_file(&r->names, p->file), p->line);

@@ -8,6 +8,9 @@
 
 #define MAX_STORY   8  /* parties told in a line each */
 #define MAX_DETAILS 16 /* parties with their stacks, without --verbose */
+/* Races, without --verbose: told in full, then as their story alone, then counted. Nobody reads a thousand; the first are the clue. */
+#define RACES_IN_FULL 40
+#define RACES_IN_ALL  200
 
 static const char *place(struct report *r, const struct finding *f, uint64_t stack)
 {
@@ -88,6 +91,8 @@ static const char *consequence(const struct finding *f)
 	case KIND_DEAD_OWNER:
 		return "Nobody is left to release it.";
 	case KIND_DATA_RACE:
+		if (report_race_freed(f) && !f->chance)
+			return "What is used may have been freed.";
 		return f->chance ? "Which of them got a lock first kept them apart this time." : "What is read or left there is a matter of luck.";
 	case KIND_UNGUARDED_WRITE:
 		return "Whoever holds the lock may see it change.";
@@ -317,12 +322,23 @@ static void detail_locks(struct report *r, const struct finding *f)
 	free(ids);
 }
 
+void report_text_rest(struct report *r)
+{
+	size_t told = r->races_told;
+	if (told > RACES_IN_FULL)
+		out_put(&r->out, OUT_PLAIN, "snarl: %zu data races: the first %d are told in full, %s in brief; --verbose, or --format=json of the journal, has all\n",
+			told, RACES_IN_FULL, told > RACES_IN_ALL ? "some" : "the others");
+}
+
 void report_text_finding(struct report *r, const struct fold *fold)
 {
 	struct out *o = &r->out;
 	const struct finding *f = fold->first;
 	const struct kind_facts *facts = f->kind >= 0 ? &kind_facts[f->kind] : NULL;
 	const char *more = consequence(f);
+	bool race = (f->kind == KIND_DATA_RACE || f->kind == KIND_UNGUARDED_WRITE) && !r->verbose, brief = race && r->races_told >= RACES_IN_FULL;
+	if (race && ++r->races_told > RACES_IN_ALL)
+		return;
 	report_meet(r, f);
 	out_put(o, OUT_ALARM, "==== snarl: %s (%s)", f->kind_slug, grade_slugs[f->grade]);
 	out_put(o, OUT_PLAIN, " ==== %s, pid %llu", model_program(f->section), (unsigned long long)f->section->pid);
@@ -330,14 +346,22 @@ void report_text_finding(struct report *r, const struct fold *fold)
 		out_put(o, OUT_PLAIN, " and %zu other process%s", fold->nr_pids - 1, fold->nr_pids == 2 ? "" : "es");
 	if (fold->count > 1)
 		out_put(o, OUT_PLAIN, " (%llu times)", (unsigned long long)fold->count);
-	out_put(o, OUT_BOLD, "\n%s.",
-		facts        ? facts->title
-		: f->message ? f->message
-			     : "A finding of a kind unknown to this version");
-	out_put(o, OUT_BOLD, "%s%s\n", more ? " " : "", more ? more : "");
+	out_put(o, OUT_PLAIN, "\n");
+	if (!brief)
+		out_put(o, OUT_BOLD, "%s.%s%s\n",
+			facts        ? facts->title
+			: f->message ? f->message
+				     : "A finding of a kind unknown to this version",
+			more ? " " : "", more ? more : "");
 	story(r, f);
+	if (brief) {
+		out_put(o, OUT_DIM, "To suppress: %s\n\n", suppressions_line(&r->names, f));
+		return;
+	}
 	if (facts)
-		out_put(o, OUT_PLAIN, "Usual fix: %s\n", facts->fix);
+		out_put(o, OUT_PLAIN, "Usual fix: %s\n",
+			report_race_freed(f) ? "Free it when all who use it are done: join them first, or count references."
+					     : facts->fix);
 	out_put(o, OUT_DIM, "To suppress: %s\n", suppressions_line(&r->names, f));
 	if (report_is_ring(f) && f->nr_parties > 1) {
 		out_put(o, OUT_PLAIN, "\n");

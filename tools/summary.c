@@ -123,6 +123,7 @@ static void put_rules(struct report *r)
 
 void summary_notes(struct report *r)
 {
+	report_text_rest(r);
 	put_stats(r);
 	put_damage(r);
 	put_rules(r);

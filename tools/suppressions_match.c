@@ -284,7 +284,7 @@ static const char *variable(struct names *n, const char *name)
 static const char *best_word(struct names *n, const struct finding *race, const struct facts *x)
 {
 	/* What is raced for is the one thing that both sides have and nobody else. */
-	if (race->kind == KIND_DATA_RACE && race->place.what) {
+	if (race->place.what) {
 		const char *name = names_datum(n, race) ? race->place.symbol : NULL;
 		if (name && fits_a_line(name))
 			return variable(n, name);

@@ -15,7 +15,7 @@
 struct finding_access {
 	uintptr_t addr;
 	uint32_t bytes;
-	bool write;
+	bool write, freed; /* freed: the block was given back there */
 };
 
 /* What lies at the address of an access. */

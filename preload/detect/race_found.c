@@ -50,6 +50,22 @@ static bool opaque(uint32_t stack)
 	return false;
 }
 
+/* Stacks that free, by their number: a later one takes another's place. */
+#define FREEING 1024u
+static _Atomic uint32_t freeing[FREEING];
+
+void race_found_freed(uint32_t stack)
+{
+	_Atomic uint32_t *slot = &freeing[stack * 0x9e3779b9u >> 22];
+	if (stack && atomic_load_explicit(slot, memory_order_relaxed) != stack)
+		atomic_store_explicit(slot, stack, memory_order_relaxed);
+}
+
+static bool frees(uint32_t stack)
+{
+	return stack && atomic_load_explicit(&freeing[stack * 0x9e3779b9u >> 22], memory_order_relaxed) == stack;
+}
+
 static bool look(struct thread *u, void *arg)
 {
 	struct finding_place *p = arg;
@@ -98,8 +114,8 @@ static void put(const struct race_report *r, struct finding *x, const char *now,
 {
 	struct order_hold holds[2][MAX_HOLDS];
 	struct finding_access access[2] = {
-		{ r->now.addr, r->now.bytes, r->now.write },
-		{ r->before.addr, r->before.bytes, r->before.write },
+		{ r->now.addr, r->now.bytes, r->now.write, frees(r->now.stack) },
+		{ r->before.addr, r->before.bytes, r->before.write, frees(r->before.stack) },
 	};
 	struct finding_place place = place_of(r->now.addr > r->before.addr ? r->now.addr : r->before.addr);
 	struct finding_thread parts[2] = {
@@ -156,6 +172,8 @@ void emit_put_access(struct fmt *f, const struct finding_access *a)
 	field_s(f, ",\"access\":{\"op\":", a->write ? "write" : "read");
 	field_u(f, ",\"size\":", a->bytes);
 	field_x(f, ",\"address\":", a->addr);
+	if (a->freed)
+		fmt_str(f, ",\"freed\":true");
 	fmt_c(f, '}');
 }
 

@@ -1,4 +1,5 @@
 /* race_memory.c - Memory that comes and goes: giving it back is a write to all of it, and what comes is clean. */
+#include "detect/race_found.h"
 #include "detect/hybrid.h"
 #include "detect/race_inside.h"
 
@@ -50,6 +51,7 @@ void mem_gone(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
 	if (race_is_behind(t->race))
 		race_catch_up(t);
 	struct access a = race_access_of(t, true, stack);
+	race_found_freed(stack);
 	uintptr_t kept = bytes < GONE_BLOCK && addr & 4095 ? addr + (bytes < GONE_KEPT ? bytes : GONE_KEPT) : addr;
 	uint64_t record = t->race->epoch | RECORD_WRITE | context_bits(a.context);
 	for (uintptr_t stop; at < kept; at = stop) {

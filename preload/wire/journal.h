@@ -38,7 +38,7 @@
  *         thread: wants{thread mode how stack call}; what it holds: holds[{lock mode stack}]; a stack of its own (misuse): stack
  *         role: "waiter" (deadlock), "chain" (lock-order), "actor" (who made the call), "other" (owner, other waiter…),
  *         "access" (data-race: the access that showed it) and "earlier" (the other one); these two have a stack, holds, and
- *         access{op("write"|"read") size address}: `size` bytes from `address` on, of which the two share some.
+ *         access{op("write"|"read") size address, freed:true where memory was given back}: `size` bytes from `address` on, of which the two share some.
  *         A data-race with flag:true is a plain load that decides a branch, against a plain store: perhaps atomics (readers with
  *         debug information may know), else order by luck.
  *         A data-race with chance:true is one that this run ordered, by the order in which a lock went round (races=hybrid).
