@@ -374,11 +374,13 @@ void engine_stop(const char *why)
 	if (!atomic_exchange(&on, false))
 		return;
 	race_stop(why);
+	patched_enter();
 	for (uint32_t i = 0; i < patched_count(); i++) {
 		struct patched *c = patched_by_index(i);
 		if (c)
 			undo_patches(c);
 	}
+	patched_leave();
 	how.say("data races are looked for no longer: ", race_stopped, "; deadlocks and misuse are");
 }
 
@@ -435,6 +437,7 @@ void engine_modules_changed(void)
 void engine_fork_child(void)
 {
 	spin_reset(&lock);
+	patched_fork_child();
 	plane_fork_child();
 	/* Only the caller is left; what the others had is not given back. */
 	struct watch_thread *w = watch_tls.self;

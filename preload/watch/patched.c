@@ -14,24 +14,60 @@
 static struct patched *_Atomic codes[MAX];
 static _Atomic uint32_t nr;
 
+/* Those who are looking something up at the moment. */
+static _Atomic uint32_t inside;
+
+void patched_enter(void)
+{
+	atomic_fetch_add(&inside, 1);
+}
+
+void patched_leave(void)
+{
+	atomic_fetch_sub(&inside, 1);
+}
+
+void patched_fork_child(void)
+{
+	atomic_store(&inside, 0);
+}
+
+/* Whoever comes in after `gone` was set does not find it any more; when nobody is in, nobody has it still. */
+static void give_back(void)
+{
+	for (uint32_t i = atomic_load(&nr); i--;) {
+		struct patched *c = atomic_load(&codes[i]);
+		if (!c || !atomic_load(&c->gone))
+			continue;
+		if (atomic_load(&inside))
+			return;
+		atomic_store(&codes[i], NULL);
+		plan_free(&c->plan);
+		arena_free(c);
+	}
+}
+
 struct patched *patched_add(const struct module *m, uintptr_t arena, size_t bytes, uintptr_t lo, uintptr_t hi,
 			    const struct plan *plan)
 {
-	uint32_t n = atomic_load(&nr);
-	struct patched *c = n < MAX ? arena_alloc(sizeof *c) : NULL;
+	give_back();
+	uint32_t n = 0, end = atomic_load(&nr);
+	while (n < end && atomic_load(&codes[n]))
+		n++;
+	struct patched *c = n < MAX ? arena_malloc(sizeof *c) : NULL;
 	if (!c)
 		return NULL;
 	*c = (struct patched){
 		.module = m, .arena = arena, .arena_hi = arena + bytes, .text_lo = lo, .text_hi = hi, .plan = *plan
 	};
 	atomic_store(&codes[n], c);
-	atomic_store(&nr, n + 1);
+	if (n == end)
+		atomic_store(&nr, n + 1);
 	return c;
 }
 
 void patched_drop(struct patched *c)
 {
-	/* What the plan says stays: a signal handler elsewhere may be looking at it. */
 	if (!atomic_exchange(&c->gone, true))
 		patch_room_free(c->arena, c->arena_hi - c->arena);
 }

@@ -1,7 +1,9 @@
 /*
  * patched.h - The modules whose code has been patched, and where each of their instructions is now.
  *
- * Readers take no lock and may be signal handlers; entries are added and emptied, never moved.
+ * Readers take no lock and may be signal handlers; entries are added and emptied, never moved. What was dropped is given back
+ * when nobody reads: whoever looks up anything here does so between patched_enter and patched_leave, but for who adds and drops,
+ * which is one thread at a time.
  */
 #ifndef SNARL_WATCH_PATCHED_H
 #define SNARL_WATCH_PATCHED_H
@@ -17,6 +19,11 @@ struct patched {
 	_Atomic bool gone;
 	_Atomic bool undone; /* undo.h: every window may be a trap */
 };
+
+/* Async-signal-safe; may be nested. A thread that jumps out in between keeps what is dropped from being given back, no more. */
+void patched_enter(void);
+void patched_leave(void);
+void patched_fork_child(void);
 
 /* Takes the plan over. NULL: too many, or no memory. */
 struct patched *patched_add(const struct module *m, uintptr_t arena, size_t bytes, uintptr_t text_lo, uintptr_t text_hi,

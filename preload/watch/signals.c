@@ -225,28 +225,46 @@ static void trapped(uintptr_t at)
 
 uint32_t signals_traps_taken_away(void) { return atomic_load(&traps_taken_away); }
 
+/* Where a thread goes on that met a fault of ours at *ip; 0: it is none. *stands: the place of the program it stands at if
+ * that is somewhere else, else 0. */
+static uintptr_t fault_of_ours(int nr, bool fault, uintptr_t ip, uintptr_t *stands)
+{
+	uintptr_t to = 0;
+	patched_enter();
+	const struct patched *c = patched_find(ip);
+	if (c && fault)
+		to = patched_stub_of(c, ip); /* a check, of an address that has no plane */
+	else if (nr == SIGTRAP && fault && (to = patched_trap(ip - 1)))
+		trapped(ip - 1); /* a window too short for a jump */
+	*stands = c && !to ? patched_place(c, ip) : 0;
+	patched_leave();
+	return to;
+}
+
+static uintptr_t moved(uintptr_t ip)
+{
+	patched_enter();
+	uintptr_t to = patched_moved(ip);
+	patched_leave();
+	return to;
+}
+
 static void on_signal(int nr, siginfo_t *si, void *context)
 {
 	ucontext_t *uc = context;
 	greg_t *ip = &uc->uc_mcontext.gregs[REG_RIP];
 	bool fault = (nr == SIGSEGV || nr == SIGBUS || nr == SIGTRAP) && si->si_code > 0;
-	const struct patched *c = patched_find((uintptr_t)*ip);
-	uintptr_t to;
-	if (c && fault && (to = patched_stub_of(c, (uintptr_t)*ip))) {
-		*ip = (greg_t)to; /* a check, of an address that has no plane */
-		return;
-	}
-	if (nr == SIGTRAP && fault && !c && (to = patched_trap((uintptr_t)*ip - 1))) {
-		trapped((uintptr_t)*ip - 1);
-		*ip = (greg_t)to; /* a window too short for a jump */
+	uintptr_t stands, to = fault_of_ours(nr, fault, (uintptr_t)*ip, &stands);
+	if (to) {
+		*ip = (greg_t)to;
 		return;
 	}
 	masks.really &= ~(1ull << (nr - 1));
 	if (!fault && (keep(nr, si, uc) || (in_slow_path() && put_off(nr, si, uc))))
 		return;
 	greg_t stood = *ip, shown = stood;
-	if (c && (to = patched_place(c, (uintptr_t)stood)))
-		*ip = shown = (greg_t)to;
+	if (stands)
+		*ip = shown = (greg_t)stands;
 	uint64_t save[ARRAY_SIZE(race_tls.save)];
 	memcpy(save, race_tls.save, sizeof save);
 	call_program(nr, si, uc);
@@ -254,7 +272,7 @@ static void on_signal(int nr, siginfo_t *si, void *context)
 	/* On from where it stood, perhaps in the middle of a check; or where the handler wants it, whose bytes may have moved. */
 	if (*ip == shown)
 		*ip = stood;
-	else if ((to = patched_moved((uintptr_t)*ip)))
+	else if ((to = moved((uintptr_t)*ip)))
 		*ip = (greg_t)to;
 }
 
