@@ -171,6 +171,22 @@ static const char *python_name(struct names *n, const struct frame *f)
 	return name;
 }
 
+#define MANY_LOCKS 2000u
+
+/* Made, or first locked, where `l` was, in `f`. */
+static bool same_place(struct names *n, struct section *s, const struct lock *other, const struct lock *l, const struct frame *f)
+{
+	if (!other->init != !l->init)
+		return false;
+	if (other->init == l->init && (l->init || other->first == l->first))
+		return true;
+	/* By another way to the same line. */
+	if (!f->place.file || HASH_COUNT(s->locks) > MANY_LOCKS)
+		return false;
+	const struct frame *g = trace_site(trace_get(n->symbols, s, other->init ? other->init : other->first));
+	return g && g->place.file && g->place.line == f->place.line && strcmp(g->place.file, f->place.file) == 0;
+}
+
 static bool by_stack(struct names *n, struct section *s, uint64_t id, const struct lock *l, struct lock_name *name)
 {
 	const struct trace *t = trace_get(n->symbols, s, l->init ? l->init : l->first);
@@ -188,8 +204,7 @@ static bool by_stack(struct names *n, struct section *s, uint64_t id, const stru
 	/* Many locks are made at one place: those get their number as well. */
 	struct lock *other, *next;
 	HASH_ITER (hh, s->locks, other, next)
-		if (other->id != id && !other->is_static && other->kind == l->kind && other->init == l->init &&
-		    (l->init || other->first == l->first)) {
+		if (other->id != id && !other->is_static && other->kind == l->kind && same_place(n, s, other, l, f)) {
 			name->text = mem_printf(&n->mem, "%s#%llu", name->text, (unsigned long long)id);
 			break;
 		}

@@ -49,6 +49,15 @@ static bool block(struct names *n, const struct finding *f, struct place *p, str
 	return symbols_block(n->symbols, made, nr_made, used, nr_used, p->size, at, hint_of(n, f), d);
 }
 
+static const char *referred(struct names *n, const struct finding *f)
+{
+	struct symbols_spot used[MAX_SPOTS];
+	unsigned nr = 0;
+	for (unsigned i = 0; i < f->nr_parties; i++)
+		nr = spots_of(n, f, f->parties[i].stack, used, nr);
+	return f->nr_parties ? symbols_referred(n->symbols, used, nr, f->parties[0].access.size, hint_of(n, f)) : NULL;
+}
+
 const char *names_datum(struct names *n, const struct finding *f)
 {
 	struct place *p = (struct place *)&f->place;
@@ -75,6 +84,8 @@ const char *names_datum(struct names *n, const struct finding *f)
 		p->text = mem_printf(&n->mem, "a block allocated at %s", names_site(n, f->section, p->stack));
 	} else if (p->what && strcmp(p->what, "heap") == 0) {
 		p->text = mem_printf(&n->mem, "a block of %llu bytes", (unsigned long long)p->size);
+	} else if (p->what && p->thread && strcmp(p->what, "stack") == 0 && (p->symbol = referred(n, f))) {
+		p->text = mem_printf(&n->mem, "%s on the stack of %s", p->symbol, names_thread(n, f->section, p->thread, false));
 	} else if (p->what && p->thread && (strcmp(p->what, "stack") == 0 || strcmp(p->what, "tls") == 0)) {
 		p->text = mem_printf(&n->mem, *p->what == 's' ? "a variable of %s" : "a thread-local variable of %s",
 				     names_thread(n, f->section, p->thread, false));

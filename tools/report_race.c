@@ -147,7 +147,7 @@ void report_race_place(struct report *r, const struct finding *f)
 		return;
 	}
 	if (strcmp(p->what, "stack") == 0)
-		out_put(o, OUT_PLAIN, "on its stack, at 0x%llx\n", (unsigned long long)p->address);
+		out_put(o, OUT_PLAIN, "on %s stack, at 0x%llx\n", p->symbol ? "that thread's" : "its", (unsigned long long)p->address);
 	else if (strcmp(p->what, "tls") == 0)
 		out_put(o, OUT_PLAIN, "at 0x%llx\n", (unsigned long long)p->address);
 	else if (strcmp(p->what, "global") == 0)

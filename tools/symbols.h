@@ -65,4 +65,10 @@ struct symbols_spot {
 bool symbols_block(struct symbols *s, const struct symbols_spot *made, unsigned nr_made, const struct symbols_spot *used,
 		   unsigned nr_used, uint64_t bytes, uint64_t offset, const char *hint, struct symbols_datum *datum);
 
+/*
+ * What on another thread's stack is accessed at these places: "local" that a lambda refers to, or "Worker.done" of an object
+ * there. NULL unless the source names just one.
+ */
+const char *symbols_referred(struct symbols *s, const struct symbols_spot *used, unsigned nr_used, uint64_t bytes, const char *hint);
+
 #endif

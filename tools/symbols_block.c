@@ -232,3 +232,64 @@ bool symbols_block(struct symbols *s, const struct symbols_spot *made, unsigned 
 	free(t);
 	return found;
 }
+
+/* ---- the variable behind a reference ----------------------------------------------------------------------------- */
+
+struct guess {
+	const char *name;
+	bool several;
+};
+
+static void take(struct guess *g, const char *name)
+{
+	g->several |= g->name && strcmp(g->name, name) != 0;
+	g->name = name;
+}
+
+/* What a lambda holds by reference: "__local" in gcc's words, "local" in clang's. */
+static void captured(struct symbols *s, Dwarf_Die *closure, const char *hint, struct guess *g)
+{
+	Dwarf_Die child, type;
+	if (dwarf_diename(closure) || dwarf_child(closure, &child) != 0)
+		return;
+	do {
+		const char *name = dwarf_tag(&child) == DW_TAG_member ? dwarf_diename(&child) : NULL;
+		if (!name || !symbols_type_of(&child, &type) || dwarf_tag(&type) != DW_TAG_reference_type)
+			continue;
+		name += strncmp(name, "__", 2) == 0 ? 2 : 0;
+		if (source_mentions(hint, name, strlen(name)))
+			take(g, mem_copy(&s->mem, name, strlen(name)));
+	} while (dwarf_siblingof(&child, &child) == 0);
+}
+
+static void members(struct symbols *s, Dwarf_Die *record, uint64_t bytes, const char *hint, struct guess *g)
+{
+	Dwarf_Die child, type;
+	const char *class = dwarf_diename(record);
+	if (!class || symbols_of_library(s, record) || dwarf_child(record, &child) != 0)
+		return;
+	do {
+		Dwarf_Attribute attr;
+		Dwarf_Word size;
+		const char *name = dwarf_tag(&child) == DW_TAG_member ? dwarf_diename(&child) : NULL;
+		if (!name || dwarf_attr(&child, DW_AT_external, &attr) || !symbols_type_of(&child, &type) ||
+		    dwarf_aggregate_size(&type, &size) != 0 || size != bytes || !source_mentions(hint, name, strlen(name)))
+			continue;
+		take(g, mem_printf(&s->mem, "%s.%s", symbols_scoped(s, record, class), name));
+	} while (dwarf_siblingof(&child, &child) == 0);
+}
+
+const char *symbols_referred(struct symbols *s, const struct symbols_spot *used, unsigned nr_used, uint64_t bytes, const char *hint)
+{
+	struct guess g = { 0 };
+	struct types *t = mem_alloc(sizeof *t);
+	memset(t, 0, sizeof *t);
+	for (unsigned i = 0; hint && i < nr_used; i++)
+		push_scopes(t, &used[i]);
+	for (unsigned i = 0; i < t->nr; i++)
+		captured(s, &t->die[i], hint, &g);
+	for (unsigned i = 0; !g.name && i < t->nr; i++)
+		members(s, &t->die[i], bytes, hint, &g);
+	free(t);
+	return g.several ? NULL : g.name;
+}

@@ -43,8 +43,9 @@ int main()
 {
 	cache = std::make_unique<shop::Cache>();
 	results.resize(8);
-	std::thread a([] { work(0); });
-	std::thread b([] { work(1); });
+	int local = 0;
+	std::thread a([&local] { local++, work(0); });
+	std::thread b([&local] { local++, work(1); });
 	a.join();
 	b.join();
 }
