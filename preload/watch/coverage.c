@@ -55,6 +55,8 @@ const char *coverage_tell(char text[COVERAGE_TEXT], const struct plan_counts *c,
 	fmt_str(&f, " of ");
 	fmt_u64(&f, c->accesses);
 	fmt_str(&f, " accesses, ");
+	fmt_u64(&f, c->instructions);
+	fmt_str(&f, " instructions, ");
 	fmt_u64(&f, ns / 1000000);
 	fmt_str(&f, " ms");
 	const char *before = "; not: ";

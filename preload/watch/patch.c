@@ -88,11 +88,28 @@ void patch_room_free(uintptr_t at, size_t bytes)
 	sys2(SYS_munmap, at, (bytes + PAGE - 1) & ~(PAGE - 1));
 }
 
-bool patch_fill(uintptr_t at, const void *code, size_t bytes)
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4 /* Linux 5.7 */
+#endif
+#define MOVE_FROM (64 * PAGE)
+
+/* Neither copied nor cleared: a big executable's trampolines are as long as its text several times over. */
+static bool move_pages(uintptr_t at, const void *code, size_t whole)
+{
+	if ((uintptr_t)code & (PAGE - 1) || whole < MOVE_FROM ||
+	    sys5(SYS_mremap, code, whole, whole, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, at) != (long)at)
+		return false;
+	sys3(SYS_madvise, at, whole, MADV_DODUMP);
+	return true;
+}
+
+bool patch_fill(uintptr_t at, void *code, size_t bytes)
 {
 	size_t whole = (bytes + PAGE - 1) & ~(PAGE - 1);
 	if (!may_turn)
 		return from_memfd(at, code, bytes);
+	if (move_pages(at, code, whole))
+		return sys3(SYS_mprotect, at, whole, PROT_READ | PROT_EXEC) == 0;
 	if (sys3(SYS_mprotect, at, whole, PROT_READ | PROT_WRITE) != 0)
 		return false;
 	memcpy((void *)at, code, bytes);

@@ -19,8 +19,8 @@ const char *patch_start(void);
 uintptr_t patch_room(uintptr_t lo, uintptr_t hi, size_t bytes);
 void patch_room_free(uintptr_t at, size_t bytes);
 
-/* Puts code into a reserved room. */
-bool patch_fill(uintptr_t at, const void *code, size_t bytes);
+/* Puts code into a reserved room. Where it is long and fills pages of its own, those move there and it reads as zeroes afterwards. */
+bool patch_fill(uintptr_t at, void *code, size_t bytes);
 
 /* One replacement of bytes. */
 struct patch {

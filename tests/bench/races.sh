@@ -3,11 +3,13 @@
 # ROUNDS: runs of each (default 5). LOOPS: which. SCALE: how many times less work (default 1). PEERS: 0 leaves Valgrind's two out.
 # CLOCK=cpu: processor time instead of elapsed time, for a machine that is busy. Ratios of medians to native; never a pass or fail.
 #
+# First, what starting costs: planning and patching the biggest program at hand, BIG=PATH another one.
+#
 # Helgrind and DRD get a tenth of the work or less, once, and LIMIT seconds (default 30); their ratios are to native with the same
 # work, both without what a run with one round takes, as most of that is Valgrind's own start. `>`: stopped at the limit.
 build=${1:-build}
 rounds=${ROUNDS:-5}
-loops=${LOOPS:-matrix sort crc list stencil hash churn strings}
+loops=${LOOPS-matrix sort crc list stencil hash churn strings}
 scale=${SCALE:-1}
 limit=${LIMIT:-30}
 here=$(dirname "$0")
@@ -41,6 +43,24 @@ once() { # TOOL LOOP WORK: seconds, KiB
 	# Two threads share the work, but Valgrind runs one of them at a time.
 	awk -v cpu="${CLOCK:-wall}" -v t="$1" '{ print cpu != "cpu" ? $1 : t ~ /helgrind|drd/ ? $3 : $3 / 2, $2 }' "$work/timed"
 }
+
+# It is patched from the start and only says its version; what that takes without snarl is taken off.
+start_up() {
+	big=${BIG:-$(for p in "$(cc -print-prog-name=cc1)" /usr/bin/gdb /usr/bin/python3 /bin/bash; do
+		[ -x "$p" ] && ls -lL "$p"
+	done | sort -k5 -n | tail -1 | awk '{ print $NF }')}
+	LD_PRELOAD=$lib SNARL_OPTIONS="verbose:eager:instrument=$(basename "$big")" "$big" --version </dev/null >/dev/null 2>"$work/start"
+	n=$(sed -n "s/.* accesses, \([0-9]*\) instructions.*/\1/p" "$work/start" | head -1)
+	[ -n "$n" ] || return
+	for i in $(seq "$rounds"); do
+		"$dir/timed" "$big" --version </dev/null >>"$work/start.native"
+		LD_PRELOAD=$lib SNARL_OPTIONS="quiet:eager:instrument=$(basename "$big")" "$dir/timed" "$big" --version </dev/null >>"$work/start.snarl"
+	done
+	[ "$CLOCK" = cpu ] && column=3 || column=1
+	awk -v n="$n" -v p="$(basename "$big")" -v a="$(cut -d' ' -f$column "$work/start.native" | median)" -v b="$(cut -d' ' -f$column "$work/start.snarl" | median)" \
+		'BEGIN { printf "start-up: %.2f s for the %.1f million instructions of %s, %.2f s a million\n\n", b - a, n / 1e6, p, (b - a) / n * 1e6 }'
+}
+start_up
 
 printf '%-10s' 'slowdown'
 for t in $tools $peers; do printf '%10s' "$t"; done
@@ -80,6 +100,7 @@ for loop in $loops; do
 	for t in $tools $peers; do printf ' %d' $(($(median <"$work/$loop.$t.m" | cut -d. -f1) / 1024)); done
 	printf '\n'
 done
+[ -n "$loops" ] || exit 0
 printf '%-20s' 'geometric mean'
 for t in $tools $peers; do
 	[ "$t" = native ] && continue
