@@ -105,16 +105,21 @@ __attribute__((used, visibility("hidden"))) bool watch_miss_fast(uintptr_t addr,
 	struct race_thread *rt = w->thread->race;
 	if (unlikely(rt->set == RACE_NO_SET) && !race_set_known(w->thread))
 		return false;
-	struct granule *g = shadow_granule(addr);
 	struct race_stream *s = &w->streams[(uintptr_t)site / sizeof *site % STREAMS];
-	bool ahead = g && race_stream_step(s, rt, (uintptr_t)site, addr & ~7ul, g);
-	race_busy(rt, addr);
-	bool recorded = access_fast(rt, addr, site->size, write, stack);
-	if (likely(recorded))
-		tag(w->plane, addr, site->size, write);
-	uintptr_t tags;
-	if (unlikely(ahead) && recorded && (tags = plane_of(w->plane, addr & ~7ul, 8)))
-		race_stream_copy(s, rt, g, (uint64_t *)tags);
+	bool recorded = true;
+	/* By granules: of vectors there are several. What was recorded stays so if the slow half is asked for the rest. */
+	for (uintptr_t end = addr + site->size, stop; recorded && addr < end; addr = stop) {
+		uintptr_t at = addr & ~7ul, tags;
+		stop = at + 8 < end ? at + 8 : end;
+		struct granule *g = shadow_granule(addr);
+		bool ahead = g && race_stream_step(s, rt, (uintptr_t)site, at, g);
+		race_busy(rt, addr);
+		recorded = access_fast(rt, addr, (unsigned)(stop - addr), write, stack);
+		if (likely(recorded))
+			tag(w->plane, addr, (unsigned)(stop - addr), write);
+		if (unlikely(ahead) && recorded && (tags = plane_of(w->plane, at, 8)))
+			race_stream_copy(s, rt, g, (uint64_t *)tags);
+	}
 	race_settled(rt);
 	return recorded;
 }
