@@ -16,6 +16,8 @@ enum access access_of(const struct code *c, const struct code_function *f, const
 {
 	if (!(i->is & (INSN_READS | INSN_WRITES)))
 		return ACCESS_NONE;
+	if (c->view->only_sync && !(i->is & INSN_LOCKED))
+		return ACCESS_NONE;
 	if (!(i->is & INSN_STRING)) {
 		if (!(f->is & FN_STACK_TAKEN) && (i->base == RSP || (i->base == RBP && (f->is & FN_FRAME))))
 			return ACCESS_PRIVATE;

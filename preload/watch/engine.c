@@ -13,6 +13,7 @@
 #include "watch/patched.h"
 #include "watch/decode.h"
 #include "watch/miss.h"
+#include "watch/outside.h"
 #include "watch/patch.h"
 #include "watch/probe.h"
 #include "watch/redirect.h"
@@ -163,6 +164,8 @@ static const char *put_in_place(const struct module *m, const struct view *v, st
 	if (!trouble) {
 		plan_drop_image(plan);
 		c = patched_add(m, arena, bytes, v->text_lo, v->text_hi, plan);
+		if (c)
+			c->only_sync = v->v.only_sync;
 		if (!c) {
 			trouble = "no memory";
 		} else if (!write_text(v, p, plan->nr_windows, plan)) {
@@ -208,6 +211,32 @@ static void patch_module(const struct module *m)
 	arena_free(v);
 }
 
+/* Of a library that is not watched what orders others. Where that cannot be had it is done without. */
+static void patch_outside(const struct module *m)
+{
+	struct view *v = arena_malloc(sizeof *v);
+	struct plan plan;
+	uint64_t start = sys_clock_ns();
+	const char *name = base_name(m->path);
+	if (v && view_of(m, v) && outside_wanted(name, v)) {
+		v->v.only_sync = true;
+		if (plan_module(&v->v, &abi, decoder, &plan) == 0) {
+			struct plan_counts c = plan.counts;
+			if (outside_private(name)) {
+				watch_private_lo = m->lo;
+				watch_private_hi = m->hi;
+			}
+			if (plan.uses_gs || !plan.nr_windows)
+				plan_free(&plan);
+			else if (!put_in_place(m, v, &plan) && how.verbose) {
+				char text[COVERAGE_TEXT];
+				how.say("atomics of ", name, coverage_tell(text, &c, sys_clock_ns() - start));
+			}
+		}
+	}
+	arena_free(v);
+}
+
 static bool have(const struct module *m)
 {
 	for (uint32_t i = 0; i < patched_count(); i++) {
@@ -218,17 +247,22 @@ static bool have(const struct module *m)
 	return false;
 }
 
+static uint32_t outside_to; /* modules up to this one have been looked at */
+
 static void patch_new(void)
 {
 	for (uint32_t id = 1; id <= module_count(); id++) {
 		const struct module *m = module_by_id(id);
 		if (!gs_user && selected(m) && !have(m))
 			patch_module(m);
+		if (!gs_user && id > outside_to && !never(m) && !selected(m))
+			patch_outside(m);
 	}
+	outside_to = module_count();
 	/* One that has just been mapped has no entries to redirect yet; we come by again after dlopen. */
 	for (uint32_t i = 0; i < patched_count(); i++) {
 		const struct patched *c = patched_by_index(i);
-		if (c)
+		if (c && !c->only_sync)
 			redirect_module(c->module);
 	}
 }

@@ -19,6 +19,7 @@
 
 __thread struct watch_tls watch_tls;
 struct thread *(*watch_thread_of_caller)(void);
+uintptr_t watch_private_lo, watch_private_hi;
 void (*watch_in_vain)(void);
 
 static inline uint64_t watch_gs(void)
@@ -164,6 +165,8 @@ __attribute__((used, visibility("hidden"))) void watch_slow(struct watch_frame *
 		race_settled(t->race);
 		break;
 	case ENTRY_SYNC:
+		if (f->addr >= watch_private_lo && f->addr < watch_private_hi)
+			break;
 		access_sync(t, f->addr, site->size, !(site->flags & SITE_NORETURNVALUE), stack);
 		break;
 	case ENTRY_REP:

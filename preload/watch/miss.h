@@ -58,4 +58,7 @@ extern struct thread *(*watch_thread_of_caller)(void);
 /* The rule looks no more, or the program has set %gs: checks are for nothing. Set by the engine. */
 extern void (*watch_in_vain)(void);
 
+/* Atomics in [watch_private_lo, watch_private_hi) order nothing (outside.h). */
+extern uintptr_t watch_private_lo, watch_private_hi;
+
 #endif

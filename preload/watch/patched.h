@@ -16,6 +16,7 @@ struct patched {
 	uintptr_t arena, arena_hi;
 	uintptr_t text_lo, text_hi;
 	struct plan plan;
+	bool only_sync; /* outside.h */
 	_Atomic bool gone;
 	_Atomic bool undone; /* undo.h: every window may be a trap */
 };

@@ -42,6 +42,7 @@ struct code_view {
 	size_t nr_symbols;
 	uintptr_t bias;
 	bool pie; /* ET_DYN; false: code addresses may also stand in immediates */
+	bool only_sync; /* nothing but `lock`ed instructions and xchg with memory */
 };
 
 /* How emitted code finds what the runtime owns. */

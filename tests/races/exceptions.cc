@@ -1,5 +1,6 @@
 // Exceptions: through racy code, through locks, and from one thread to another.
 #include <exception>
+#include <thread>
 #include <future>
 #include <mutex>
 #include <stdexcept>
@@ -103,4 +104,33 @@ static void kept_exception() // EXPECT: silence in kept_exception
 	in_turn3(keep, rethrow, rethrow);
 }
 
-CASES(CASE(through_racy_code), CASE(lock_unwound), CASE(kept_exception))
+// ---- one that several hold, and whoever is last destroys it: counted inside the C++ library ----
+static std::exception_ptr shares[3];
+
+static void drop(int i)
+{
+	try {
+		std::rethrow_exception(shares[i]);
+	} catch (failure &f) {
+		MUST(f.code == 4);
+	}
+	shares[i] = nullptr;
+}
+
+static void shared_exception() // EXPECT: silence in shared_exception
+{
+	for (int r = 0; r < 20; r++) {
+		try {
+			throw failure{ 4 };
+		} catch (...) {
+			shares[0] = shares[1] = shares[2] = std::current_exception();
+		}
+		std::thread t[3];
+		for (int i = 0; i < 3; i++)
+			t[i] = std::thread(drop, i);
+		for (std::thread &x : t)
+			x.join();
+	}
+}
+
+CASES(CASE(through_racy_code), CASE(lock_unwound), CASE(kept_exception), CASE(shared_exception))
