@@ -243,8 +243,7 @@ void summary_text(struct report *r, const struct summary_hints *h)
 	if (c.findings)
 		put_findings(r, &c);
 	else if (h->child && !t.child_answered)
-		out_put(o, OUT_ALARM, "no process answered: %s was not watched",
-			t.processes ? "the program itself" : "nothing");
+		out_put(o, OUT_ALARM, "no process answered: %s", t.processes ? "the program itself was not watched" : "nothing was watched");
 	else if (t.processes == 0)
 		out_put(o, OUT_ALARM, "nothing was recorded");
 	else

@@ -27,7 +27,7 @@ struct tid_place {
 	_Atomic int tid;
 	struct thread *_Atomic thread;
 };
-static struct tid_place *tids;
+static struct tid_place *tids; /* NULL: no memory for it, and none is found */
 
 void thread_start(void)
 {
@@ -41,6 +41,8 @@ static void tid_put(int tid, struct thread *t)
 {
 	uint32_t reuse = TID_SLOTS;
 	uint32_t i = tid_hash(tid);
+	if (!tids)
+		return;
 	for (uint32_t n = 0; n < 64; n++, i = (i + 1) % TID_SLOTS) {
 		int have = tids[i].tid;
 		if (have == tid || have == 0) {
@@ -85,7 +87,7 @@ struct thread *thread_by_tid(int tid)
 static void tid_drop(int tid, struct thread *t)
 {
 	uint32_t i = tid_hash(tid);
-	for (uint32_t n = 0; n < 64; n++, i = (i + 1) % TID_SLOTS)
+	for (uint32_t n = 0; tids && n < 64; n++, i = (i + 1) % TID_SLOTS)
 		if (tids[i].tid == tid && tids[i].thread == t)
 			atomic_store_explicit(&tids[i].thread, NULL, memory_order_release);
 }
@@ -344,7 +346,8 @@ void thread_fork_child(struct thread *self)
 	live = self;
 	joinable = NULL;
 	nr_live = self ? 1 : 0;
-	memset(tids, 0, TID_SLOTS * sizeof *tids);
+	if (tids)
+		memset(tids, 0, TID_SLOTS * sizeof *tids);
 	if (self) {
 		self->next = self->prev = NULL;
 		if (nr_forked < ARRAY_SIZE(forked_tid))
