@@ -1,6 +1,6 @@
 #!/bin/sh
 # make soak: the patterns and demos again and again, with the runtime's internal checks compiled in, for SOAK_SECONDS (1800).
-# Stops at the first difference; says how far it came.
+# In the first round races as well (tests/soak_races.sh). Stops at the first difference; says how far it came.
 build=${1:-build}
 seconds=${SOAK_SECONDS:-1800}
 checked=$build-soak
@@ -18,6 +18,7 @@ while [ "$(date +%s)" -lt "$end" ]; do
 			exit 1
 		fi
 	done
+	[ $rounds -gt 0 ] || sh tests/soak_races.sh "$checked" || exit 1
 	rounds=$((rounds + 1))
 done
 echo "$rounds rounds, no difference"
