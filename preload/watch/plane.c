@@ -181,11 +181,20 @@ static bool map_direct(struct plane *p, uint32_t index, bool null)
 	return true;
 }
 
+/* Below what is mapped already, with room for libraries to come and for trampolines in their reach. */
+static long map_below(size_t bytes, int prot)
+{
+	long at = sys6(SYS_mmap, 0, (long)(bytes + NEAR), prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (at < 0)
+		return sys6(SYS_mmap, 0, (long)bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	sys2(SYS_munmap, at + (long)bytes, NEAR);
+	return at;
+}
+
 static bool map_low(struct plane *p, bool null)
 {
 	size_t bytes = (1ull << LOW_BITS) + 4096; /* an access at the very end reads on */
-	long at = sys6(SYS_mmap, 0, (long)bytes, null ? PROT_READ : PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	long at = map_below(bytes, null ? PROT_READ : PROT_READ | PROT_WRITE);
 	if (at < 0)
 		return false;
 	sys3(SYS_madvise, at, bytes, MADV_NOHUGEPAGE);
