@@ -191,16 +191,17 @@ static void judge_guarded(struct guard *g, const struct hybrid_access *a, const 
 	g->under[0].lock = lock;
 }
 
-bool guard_seen(const struct hybrid_access *a, const struct guard_side *others, unsigned nr, bool known, const struct hybrid_thread *h)
+bool guard_seen(const struct hybrid_access *a, const struct guard_side *others, unsigned nr, bool known, bool shared,
+		const struct hybrid_thread *h)
 {
 	struct guard_report x;
 	bool tell = false;
-	if (!known && !a->set)
+	if (!known && (!a->set || !shared))
 		return false;
 	struct bucket *b = enter(a->addr, true);
 	if (!b)
 		return false;
-	struct guard *g = known && !a->set ? find(b, a->addr) : find_or_add(b, a->addr);
+	struct guard *g = a->set && shared ? find_or_add(b, a->addr) : find(b, a->addr);
 	if (!g) {
 		leave(b);
 		return false;

@@ -1,7 +1,7 @@
 /*
  * guard.h - Which lock usually guards a place, counted; and writes to it without that lock (unguarded-write).
  *
- * A place is a granule of 8 bytes; what is counted are the accesses that race.h's rule saw from the first one under a lock on,
+ * A place is a granule of 8 bytes; what is counted are the accesses that race.h's rule saw from the first one under a lock on that finds another thread has been there,
  * so what is repeated between two releases counts once. A write that anything but the conflicts at this very place orders with
  * what is done under the lock (a thread's beginning, a queue's own data, ...) is no mistake.
  *
@@ -31,8 +31,8 @@ struct guard_report {
 /* Who is told; into the journal if nobody says otherwise. Gate shut, none of our locks held. */
 extern void (*guard_tell)(const struct guard_report *);
 
-/* known: there is an entry already. True: there is one now. */
-bool guard_seen(const struct hybrid_access *a, const struct guard_side *others, unsigned nr, bool known,
+/* known: there is an entry already; shared: another thread has been there. True: there is one now. */
+bool guard_seen(const struct hybrid_access *a, const struct guard_side *others, unsigned nr, bool known, bool shared,
 		const struct hybrid_thread *h);
 void guard_forget(uintptr_t addr);
 /* A race is being told there: an unguarded write there no more. */

@@ -159,24 +159,36 @@ static bool speaks_for(const struct hybrid_access *a, const struct hybrid_thread
 	return within(r->set, a->set) && (other || within(a->set, r->set));
 }
 
+HOT bool is_other_slot(const struct race_thread *rt, const struct hybrid_thread *h, uint64_t w)
+{
+	return slot_of(w) != rt->slot || clock_of(w) < h->birth;
+}
+
 static bool is_other(const struct hybrid_access *a, const struct hybrid_thread *h, uint64_t w)
 {
-	return slot_of(w) != a->t->race->slot || clock_of(w) < h->birth;
+	return is_other_slot(a->t->race, h, w);
+}
+
+/* One epoch, kind and set of locks: one record, whatever its bytes. */
+static bool merges(const struct record *r, uint64_t mine, uint32_t set)
+{
+	return !((r->word ^ mine) & ~(RECORD_MASK | FLAGS)) && r->word >> RECORD_SHIFT && r->set == set;
 }
 
 static void record(const struct hybrid_access *a, const struct hybrid_thread *h, struct place *p, uint64_t flags)
 {
-	unsigned put = RECORDS, victim = 0, score = 0;
+	unsigned put = 0, score = 0, same = RECORDS;
 	uint64_t mine = a->t->race->epoch | (uint64_t)a->mask << RECORD_SHIFT | (a->write ? RECORD_WRITE : 0);
 	flags |= p->r[0].word & FLAGS;
+	p->r[0].word &= ~FLAGS;
 	for (unsigned i = 0; i < RECORDS; i++) {
 		struct record *r = &p->r[i];
-		uint64_t w = r->word & ~FLAGS;
+		uint64_t w = r->word;
 		bool other = is_other(a, h, w);
 		if (w && mask_of(w) & a->mask) {
 			if (!other && w & RECORD_WRITE && !a->write && clock_of(w) == clock_of(mine) && !(a->mask & ~mask_of(w)) &&
 			    within(r->set, a->set) && within(a->set, r->set)) {
-				p->r[0].word = (p->r[0].word & ~FLAGS) | flags;
+				p->r[0].word |= flags;
 				return; /* it speaks for this one */
 			}
 			if (speaks_for(a, h, r, other)) {
@@ -184,17 +196,99 @@ static void record(const struct hybrid_access *a, const struct hybrid_thread *h,
 				r->word = w = mask_of(w) ? w : 0;
 			}
 		}
+		if (w && merges(r, mine, a->set) && (same == RECORDS || r->stack == a->stack))
+			same = i;
 		unsigned s = !w ? 9 : (w & RECORD_WRITE ? 1 : 5) + (other ? 2 : 0) + (mask_of(w) & a->mask ? 1 : 0);
 		if (s > score) {
 			score = s;
-			victim = i;
+			put = i;
 		}
 	}
-	put = victim;
-	if (p->r[put].word & ~FLAGS)
+	if (same < RECORDS && (p->r[same].stack == a->stack || p->r[put].word)) {
+		put = same; /* rather another stack than nothing */
+		mine |= p->r[same].word;
+	} else if (p->r[put].word) {
 		flags |= p->r[put].word & RECORD_WRITE ? LOST_WRITE : LOST_READ;
-	p->r[put] = (struct record){ mine, a->stack, a->set };
-	p->r[0].word = (p->r[0].word & ~FLAGS) | flags;
+	}
+	p->r[put].stack = a->stack;
+	p->r[put].set = a->set;
+	p->r[put].word = mine;
+	p->r[0].word |= flags;
+}
+
+static void sections_wrote(const struct thread *t, struct hybrid_thread *h, uintptr_t addr)
+{
+	/* Its own stack is no place to leave a message at. */
+	if (addr - t->stacks.lo >= t->stacks.hi - t->stacks.lo)
+		for (uint32_t i = 0; i < h->nr_sections; i++)
+			h->section[i].wrote = !h->section[i].foreign;
+}
+
+/*
+ * Takes no lock, and calls nothing. Two threads that come to one granule at the same moment may lose a record of each other's: they
+ * are neither in sections of one lock then, nor at the same bytes without a race.
+ */
+bool access_fast_hybrid(struct thread *t, uintptr_t addr, unsigned bytes, bool write, uint32_t stack)
+{
+	struct race_thread *rt = t->race;
+	struct hybrid_thread *h = hybrid_of(rt);
+	struct granule *g = shadow_granule(addr);
+	struct place *p = place_find(addr);
+	uint32_t context;
+	if (!p || !g || !h || (addr & 7) + bytes > 8 || (rt->pending | atomic_load_explicit(&rt->poked, memory_order_relaxed)) != PENDING_SLOW ||
+	    !race_context_known(rt, stack, &context) || (t->nr_held && !rt->set))
+		return false;
+	uint64_t mask = granule_mask(addr, bytes), mine = rt->epoch | mask | (write ? RECORD_WRITE : 0), now[RECORDS];
+	uint64_t flags = p->r[0].word & FLAGS;
+	unsigned put = RECORDS, room = RECORDS;
+	bool covered = false;
+	if (flags & GUARDED || (flags && h->nr_sections))
+		return false;
+	for (unsigned i = RECORDS; i-- > 0;) {
+		uint64_t w = now[i] = i ? p->r[i].word : p->r[i].word & ~FLAGS;
+		if (!w) {
+			room = i;
+		} else if (is_other_slot(rt, h, w)) {
+			if (w & mask && (write || w & RECORD_WRITE))
+				return false;
+		} else if (merges(&p->r[i], mine, rt->set) && p->r[i].stack == stack) {
+			put = i;
+		} else if (w & mask) {
+			if (p->r[i].set != rt->set)
+				return false;
+			if (write || !(w & RECORD_WRITE)) {
+				now[i] = w & RECORD_MASK & ~mask ? w & ~mask : 0;
+				room = now[i] ? room : i;
+			} else {
+				covered |= clock_of(w) == clock_of(mine) && !(mask & ~w);
+			}
+		}
+	}
+	for (unsigned i = 0; put == RECORDS && room == RECORDS && i < RECORDS; i++)
+		if (!(now[i] & RECORD_WRITE)) {
+			room = i;
+			flags |= LOST_READ;
+		}
+	if (put == RECORDS)
+		put = room;
+	if ((put == RECORDS && !covered) || !hybrid_note(h, addr, bytes) || !granule_access(rt, g, mask, write, context, false))
+		return false;
+	if (write)
+		sections_wrote(t, h, addr);
+	if (covered)
+		return true;
+	if (merges(&p->r[put], mine, rt->set) && p->r[put].stack == stack)
+		mine |= now[put];
+	for (unsigned i = 0; i < RECORDS; i++)
+		if (i != put && now[i] != (p->r[i].word & ~(i ? 0 : FLAGS)))
+			p->r[i].word = now[i] | (i ? 0 : flags);
+	p->r[put].stack = stack;
+	p->r[put].set = rt->set;
+	__asm__ volatile("" ::: "memory");
+	p->r[put].word = mine | (put ? 0 : flags);
+	if (put && flags != (p->r[0].word & FLAGS))
+		p->r[0].word |= flags;
+	return true;
 }
 
 bool hybrid_seen(const struct hybrid_access *a, bool keep, struct race_side *other)
@@ -205,7 +299,7 @@ bool hybrid_seen(const struct hybrid_access *a, bool keep, struct race_side *oth
 	struct guard_side of[RECORDS];
 	const struct record *theirs[RECORDS];
 	unsigned nr = 0;
-	bool found = false;
+	bool found = false, shared = false;
 	if (!p || !h)
 		return false;
 	_Atomic uint32_t *s = enter(a->addr);
@@ -217,13 +311,16 @@ bool hybrid_seen(const struct hybrid_access *a, bool keep, struct race_side *oth
 		const struct record *r = &was.r[i];
 		uint32_t slot = slot_of(r->word), clock = clock_of(r->word);
 		bool write = (r->word & RECORD_WRITE) != 0;
-		if (!(mask_of(r->word) & a->mask) || !is_other(a, h, r->word) || (!write && !a->write))
+		if (!(mask_of(r->word) & a->mask) || !is_other(a, h, r->word))
+			continue;
+		shared = true;
+		if (!write && !a->write)
 			continue;
 		theirs[nr] = r;
 		of[nr++] = (struct guard_side){ .slot = slot, .clock = clock, .stack = r->stack, .set = r->set, .write = write,
 						.mask = mask_of(r->word) };
 	}
-	if (keep && a->set != SOME_LOCKS && guard_seen(a, of, nr, (flags & GUARDED) != 0, h))
+	if (keep && a->set != SOME_LOCKS && guard_seen(a, of, nr, (flags & GUARDED) != 0, shared, h))
 		flags |= GUARDED;
 	for (unsigned i = 0; i < nr; i++)
 		if (theirs[i]->set)
@@ -240,10 +337,8 @@ bool hybrid_seen(const struct hybrid_access *a, bool keep, struct race_side *oth
 					     (uint8_t)__builtin_popcount(of[i].mask), of[i].write };
 		found = true;
 	}
-	/* Its own stack is no place to leave a message at. */
-	if (keep && a->write && a->addr - a->t->stacks.lo >= a->t->stacks.hi - a->t->stacks.lo)
-		for (uint32_t i = 0; i < h->nr_sections; i++)
-			h->section[i].wrote = !h->section[i].foreign;
+	if (keep && a->write)
+		sections_wrote(a->t, h, a->addr);
 	if (keep) {
 		s = enter(a->addr);
 		record(a, h, p, flags & GUARDED);

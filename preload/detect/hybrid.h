@@ -14,7 +14,7 @@
  * What is missed: what reads a value that decides whether the other access is made at all, elsewhere than in those sections
  * (false alarms), pairs of which one was in between overwritten in the four records of a granule (races lost).
  *
- * memory: 64 bytes for each 8 accessed, beside race.h's 32; 100 KiB a thread.
+ * memory: 64 bytes for each 8 accessed, beside race.h's 32; 300 KiB a thread.
  */
 #ifndef SNARL_DETECT_HYBRID_H
 #define SNARL_DETECT_HYBRID_H
@@ -22,8 +22,7 @@
 #include "core/thread.h"
 #include "detect/race.h"
 
-/* Set from the options before races begin, and never again. Where it is false none of these is called. */
-extern bool race_hybrid;
+/* Where race_hybrid (race.h) is false none of these is called. */
 
 /* ---- order (hybrid_order.c) */
 
@@ -38,11 +37,7 @@ struct section {
 	bool foreign; /* its lock was taken by code that is not watched */
 };
 
-struct tagged {
-	uintptr_t addr;
-	size_t bytes;
-};
-#define MAX_TAGGED 2048u
+#define MAX_PAGES 16384u
 
 /* Where a section ended: what came before its end. */
 #define END_SLOTS 64u
@@ -60,12 +55,14 @@ struct hybrid_thread {
 	uint32_t without[RACE_SLOTS];
 	uintptr_t through;
 	uint32_t birth; /* clock of the first epoch: earlier ones of the slot were another thread's */
-	uint32_t nr_sections, tag, nr_tagged;
+	uint32_t nr_sections, tag, nr_pages;
+	uintptr_t last_page;
 	struct section section[MAX_SECTIONS];
 	_Atomic uint32_t ends_lock;
 	uint32_t nr_ends;
 	struct section_end end[MAX_ENDS]; /* the last ones, read by others */
-	struct tagged tagged[MAX_TAGGED]; /* what the plane holds since it was last cleared */
+	uintptr_t page[MAX_PAGES]; /* where the plane holds anything since it was last cleared */
+	uint16_t place_of[2 * MAX_PAGES]; /* hash -> place in page[], which tells whether it is true */
 };
 
 struct hybrid_thread *hybrid_of(const struct race_thread *rt);
@@ -88,6 +85,8 @@ void hybrid_conflict(struct thread *t, const struct section *s, uint32_t slot, u
 /* The next tag. In turn, and the plane is cleared before one comes again: a record that is skipped would be an order lost. */
 void hybrid_tag_step(struct race_thread *rt);
 void hybrid_tagged(struct thread *t, uintptr_t addr, size_t bytes);
+/* The same without clearing anything. False: no room. */
+bool hybrid_note(struct hybrid_thread *h, uintptr_t addr, size_t bytes);
 
 /* ---- the rule (hybrid.c) */
 

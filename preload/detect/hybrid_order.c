@@ -57,7 +57,8 @@ bool hybrid_started(struct thread *t)
 		h->without[i] = h->vc[i];
 	h->birth = race_clock(t->race);
 	h->through = 0;
-	h->nr_sections = h->nr_tagged = 0;
+	h->nr_sections = h->nr_pages = 0;
+	h->last_page = 0;
 	t->race->pending |= PENDING_SLOW;
 	return true;
 }
@@ -213,11 +214,14 @@ void hybrid_conflict(struct thread *t, const struct section *s, uint32_t slot, u
 
 /* ---- tags ---- */
 
+#define PAGE_BITS 12
+
 static void plane_clear(struct hybrid_thread *h)
 {
-	for (uint32_t i = 0; race_engine.forget && tls.thread && i < h->nr_tagged; i++)
-		race_engine.forget(tls.thread, h->tagged[i].addr, h->tagged[i].bytes);
-	h->nr_tagged = 0;
+	for (uint32_t i = 0; race_engine.forget && tls.thread && i < h->nr_pages; i++)
+		race_engine.forget(tls.thread, h->page[i] << PAGE_BITS, 1ul << PAGE_BITS);
+	h->nr_pages = 0;
+	h->last_page = 0;
 }
 
 void hybrid_tag_step(struct race_thread *rt)
@@ -233,10 +237,41 @@ void hybrid_tag_step(struct race_thread *rt)
 		race_tls.write_tag = (h->tag << 1 | 1) * 0x0101010101010101ull;
 }
 
+/* False: no room. */
+static bool note_page(struct hybrid_thread *h, uintptr_t page)
+{
+	uint32_t i = (uint32_t)((page * 0x9e3779b97f4a7c15ull) >> 40) % (2 * MAX_PAGES);
+	for (unsigned n = 0; n < 8; n++, i = (i + 1) % (2 * MAX_PAGES)) {
+		uint32_t at = h->place_of[i];
+		if (at < h->nr_pages && h->page[at] == page)
+			return true;
+		if (at >= h->nr_pages)
+			break; /* nobody's any more; noted twice is no harm */
+	}
+	if (h->nr_pages == MAX_PAGES)
+		return false;
+	h->place_of[i] = (uint16_t)h->nr_pages;
+	h->page[h->nr_pages++] = page;
+	return true;
+}
+
+bool hybrid_note(struct hybrid_thread *h, uintptr_t addr, size_t bytes)
+{
+	uintptr_t page = addr >> PAGE_BITS, to = (addr + bytes - 1) >> PAGE_BITS;
+	if (likely(page == h->last_page && to == page))
+		return true;
+	for (; page <= to; page++)
+		if (!note_page(h, page))
+			return false;
+	h->last_page = to;
+	return true;
+}
+
 void hybrid_tagged(struct thread *t, uintptr_t addr, size_t bytes)
 {
 	struct hybrid_thread *h = of_slot[t->race->slot];
-	if (h->nr_tagged == MAX_TAGGED)
-		plane_clear(h);
-	h->tagged[h->nr_tagged++] = (struct tagged){ addr, bytes };
+	if (bytes >> PAGE_BITS >= MAX_PAGES || hybrid_note(h, addr, bytes))
+		return;
+	plane_clear(h);
+	hybrid_note(h, addr, bytes);
 }

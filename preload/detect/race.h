@@ -324,6 +324,10 @@ HOT bool access_fast(struct race_thread *rt, uintptr_t addr, unsigned bytes, boo
 	return granule_access(rt, g, granule_mask(addr, bytes), write, context, false);
 }
 
+/* With races=hybrid, where access_fast does nothing, in its place. Calls nothing but what is as careful as it is. */
+extern bool race_hybrid; /* set from the options before races begin, and never again */
+bool access_fast_hybrid(struct thread *t, uintptr_t addr, unsigned bytes, bool write, uint32_t stack);
+
 /* ---- the rule ------------------------------------------------------------------------------------------------------- */
 
 struct race_engine {

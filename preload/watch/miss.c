@@ -113,9 +113,10 @@ __attribute__((used, visibility("hidden"))) bool watch_miss_fast(uintptr_t addr,
 		uintptr_t at = addr & ~7ul, tags;
 		stop = at + 8 < end ? at + 8 : end;
 		struct granule *g = shadow_granule(addr);
-		bool ahead = g && race_stream_step(s, rt, (uintptr_t)site, at, g);
+		bool ahead = g && likely(!race_hybrid) && race_stream_step(s, rt, (uintptr_t)site, at, g);
 		race_busy(rt, addr);
-		recorded = access_fast(rt, addr, (unsigned)(stop - addr), write, stack);
+		recorded = access_fast(rt, addr, (unsigned)(stop - addr), write, stack) ||
+			   (unlikely(race_hybrid) && access_fast_hybrid(w->thread, addr, (unsigned)(stop - addr), write, stack));
 		if (likely(recorded))
 			tag(w->plane, addr, (unsigned)(stop - addr), write);
 		if (unlikely(ahead) && recorded && (tags = plane_of(w->plane, at, 8)))
