@@ -1,5 +1,5 @@
 /* suppressions_match.c - A finding against the rules; and the rule that would be for a finding. */
-#include "suppressions.h"
+#include "baseline.h"
 
 #include <fnmatch.h>
 #include <stdlib.h>
@@ -54,6 +54,7 @@ static struct facts facts_of(struct names *n, const struct finding *f)
 			*MEM_PUSH(x.words, x.nr_words, x.cap_words) = f->place.symbol;
 		add_trace(&x, n, f->section, f->place.stack);
 	}
+	*MEM_PUSH(x.words, x.nr_words, x.cap_words) = identity_of(n, f);
 	if (f->fingerprint)
 		*MEM_PUSH(x.words, x.nr_words, x.cap_words) = f->fingerprint;
 	return x;
@@ -254,7 +255,7 @@ static bool too_common(const char *name)
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (strcmp(names[i], name) == 0)
 			return true;
-	return strstr(name, "lambda") && !strstr(name, "{lambda#");
+	return strstr(name, "lambda") != NULL;
 }
 
 /* " reason=", " until=" and " #" would end the pattern. */
@@ -300,6 +301,9 @@ static const char *best_word(struct names *n, const struct finding *race, const 
 		    fits_a_line(f->place.function))
 			return literal(n, f->place.function);
 	}
+	/* A lock that happened to be held says nothing about a race. */
+	if (race->place.what)
+		return identity_of(n, race);
 	for (size_t i = 0; i < x->nr_words; i++)
 		if (*x->words[i] && !strchr(x->words[i], ' ') && !strchr(x->words[i], '@') && fits_a_line(x->words[i]))
 			return literal(n, x->words[i]);

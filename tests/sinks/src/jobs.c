@@ -30,6 +30,8 @@ __attribute__((noinline)) static void touch(struct job *j, int n)
 
 static void *worker(void *arg)
 {
+	if (arg)
+		invisible_sleep_ms(30); /* of two accesses at the very same moment, one may go unseen */
 	touch(queue, arg != NULL);
 	many[3].id = 7;
 	return NULL;

@@ -31,6 +31,7 @@ static void *forwards(void *arg)
 
 static void *backwards(void *arg)
 {
+	invisible_sleep_ms(30); /* of two accesses at the very same moment, one may go unseen */
 	counter++;
 	table.slot[1] = 2;
 	if (NEW)

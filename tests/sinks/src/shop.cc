@@ -30,6 +30,8 @@ static std::mutex left, right;
 
 static void work(int n)
 {
+	if (n) // of two accesses at the very same moment, one may go unseen
+		std::this_thread::sleep_for(std::chrono::milliseconds(30));
 	shop::config.limits[3].max = n;
 	cache->put(1, n);
 	for (int i = 0; i < 8; i++)
