@@ -218,11 +218,13 @@ static void add_and_die(void)
 static void *dying(void *arg)
 {
 	add_and_die();
+	step(0);
 	return arg;
 }
 
 static void *heir(void *arg)
 {
+	await_step(0);
 	MUST(pthread_mutex_lock(&m) == EOWNERDEAD);
 	data++;
 	OK(pthread_mutex_consistent(&m));
