@@ -286,7 +286,8 @@ static const char *best_word(struct names *n, const struct finding *race, const 
 {
 	/* What is raced for is the one thing that both sides have and nobody else. */
 	if (race->place.what) {
-		const char *name = names_datum(n, race) ? race->place.symbol : NULL;
+		const char *text = names_datum(n, race);
+		const char *name = strcmp(race->place.what, "global") == 0 ? text : race->place.symbol;
 		/* A local variable's name is not its own. */
 		if (name && fits_a_line(name) && (strcmp(race->place.what, "stack") != 0 || strchr(name, '.')))
 			return variable(n, name);
