@@ -49,8 +49,10 @@ static bool is_handler(const void *h)
 	return h != (void *)SIG_DFL && h != (void *)SIG_IGN;
 }
 
-__asm__(".text\n.p2align 4\n.hidden signals_restore\n.globl signals_restore\n.type signals_restore,@function\n"
-	"signals_restore:\n	mov $15, %eax\n	syscall\n.size signals_restore, . - signals_restore\n");
+/* Unwinders know a signal's frame by these very bytes, where no unwind information is; they look one byte before as well.
+ * source: gcc, libgcc/config/i386/linux-unwind.h; glibc 2.36, sysdeps/unix/sysv/linux/x86_64/libc_sigaction.c */
+__asm__(".text\n.p2align 4\n	nop\n.hidden signals_restore\n.globl signals_restore\n.type signals_restore,@function\n"
+	"signals_restore:\n	.byte 0x48, 0xc7, 0xc0, 15, 0, 0, 0 /* mov $15, %rax */\n	syscall\n.size signals_restore, . - signals_restore\n");
 void signals_restore(void);
 
 static void on_signal(int nr, siginfo_t *si, void *context);
