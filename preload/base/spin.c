@@ -63,6 +63,8 @@ static inline bool check_forget(const struct spin *s)
 static _Atomic uint32_t nr_inside;
 static _Atomic uint32_t frozen;
 static __thread uint32_t depth __attribute__((tls_model("initial-exec")));
+static __thread bool asked __attribute__((tls_model("initial-exec")));
+static void (*tell_left)(void);
 
 static COLD void enter_slow(void)
 {
@@ -91,6 +93,19 @@ static inline void leave(void)
 	atomic_fetch_sub(&nr_inside, 1);
 	if (unlikely(atomic_load(&frozen)))
 		sys_futex_wake(&nr_inside, 1);
+	if (unlikely(asked)) {
+		asked = false;
+		tell_left();
+	}
+}
+
+bool spin_tell_left(void (*f)(void))
+{
+	if (!depth)
+		return false;
+	tell_left = f; /* the same one always */
+	asked = true;
+	return true;
 }
 
 bool spin_inside(void) { return depth != 0; }

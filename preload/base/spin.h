@@ -48,6 +48,8 @@ void spin_freeze(void);
 void spin_thaw(bool child);
 /* Does the calling thread hold one of these locks (a signal handler of the program's may have interrupted it)? */
 bool spin_inside(void);
+/* From a signal handler: if it interrupted whoever holds one, f is called in that thread when it holds none any more. */
+bool spin_tell_left(void (*f)(void));
 /* Forked child: the lock is free, whoever held it is gone. */
 void spin_reset(struct spin *s);
 

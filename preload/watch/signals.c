@@ -202,6 +202,16 @@ COLD void signals_deliver_slow(void)
 	sys4(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, NULL, 8);
 }
 
+/* It left the last of our locks. */
+static void deliver_after_lock(void)
+{
+	if (!in_slow_path() && watch_tls.pending)
+		signals_deliver_slow();
+}
+
+/* Is the program in our own code where its handler must not run, which may never come back? */
+static bool in_our_way(void) { return in_slow_path() || (queue && spin_tell_left(deliver_after_lock)); }
+
 /*
  * A trap costs a thousand times what a jump does. Where it would be felt it is taken away, and with it the sight of that access.
  * Counters may be shared by traps that meet in the table, or lose a count between threads.
@@ -262,7 +272,7 @@ static void on_signal(int nr, siginfo_t *si, void *context)
 		return;
 	}
 	masks.really &= ~(1ull << (nr - 1));
-	if (!fault && (keep(nr, si, uc) || (in_slow_path() && put_off(nr, si, uc))))
+	if (!fault && (keep(nr, si, uc) || (in_our_way() && put_off(nr, si, uc))))
 		return;
 	greg_t stood = *ip, shown = stood;
 	if (stands)
