@@ -41,9 +41,10 @@ int main(int argc, char **argv)
 	} else if (strncmp(what, "data:", 5) == 0) {
 		struct rlimit l = { (rlim_t)atol(what + 5) << 20, (rlim_t)atol(what + 5) << 20 };
 		MUST(setrlimit(RLIMIT_DATA, &l) == 0);
-	} else if (strcmp(what, "record") == 0) { /* nothing of exactly 256 MiB: a region of the record */
+	} else if (strcmp(what, "record") == 0) { /* nothing of 256 MiB to 4 GiB: as parts of the record are */
 		FILTER(LOAD(nr), UNLESS(SYS_mmap, 5), BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1]) + 4),
-		       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3), LOAD(args[1]), UNLESS(256u << 20, 1), NO(ENOMEM), YES);
+		       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3), LOAD(args[1]), BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 256u << 20, 0, 1),
+		       NO(ENOMEM), YES);
 	} else if (strcmp(what, "mdwe") == 0) {
 		if (prctl(65 /* PR_SET_MDWE */, 1, 0, 0, 0) != 0)
 			return SKIPPED;

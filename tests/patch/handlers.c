@@ -49,11 +49,10 @@ static void profile(int nr, siginfo_t *si, void *context)
 {
 	void *pc[64];
 	(void)nr, (void)si, (void)context;
-	seen++;
-	int n = backtrace(pc, 64);
 	/* It leads to main or to where threads begin: the whole way up. */
-	if (n > depth)
-		depth = n;
+	if (backtrace(pc, 64) >= 4)
+		__atomic_store_n(&depth, 4, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&seen, 1, __ATOMIC_SEQ_CST);
 }
 
 static void *worker(void *arg)
@@ -72,7 +71,7 @@ static void profiler(void)
 	bool same = true;
 	install(SIGPROF, profile, SA_RESTART);
 	every(ITIMER_PROF, 1000);
-	while (seen < 50) {
+	while (__atomic_load_n(&seen, __ATOMIC_SEQ_CST) < 50) {
 		for (long i = 0; i < 2; i++)
 			t[i] = start_with(worker, (void *)(i + 1));
 		for (int i = 0; i < 2; i++) {
@@ -106,7 +105,7 @@ static void unprotect(int nr, siginfo_t *si, void *context)
 	(void)nr, (void)context;
 	if (page - (uintptr_t)heap >= PAGES * 4096)
 		_exit(3);
-	seen++;
+	__atomic_add_fetch(&seen, 1, __ATOMIC_SEQ_CST);
 	mprotect((void *)page, 4096, PROT_READ | PROT_WRITE);
 }
 
@@ -132,7 +131,7 @@ static void write_barrier(void)
 	uint64_t sum = 0;
 	heap = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	MUST(heap != MAP_FAILED);
-	seen = 0;
+	__atomic_store_n(&seen, 0, __ATOMIC_SEQ_CST);
 	install(SIGSEGV, unprotect, 0);
 	pthread_t t = start_with(barriers, (void *)1);
 	barriers(NULL);

@@ -40,7 +40,7 @@ static void *brief(void *arg)
 
 static void come_and_go(void)
 {
-	enum { AT_ONCE = 8, ALL = 3000 };
+	enum { AT_ONCE = 8, ALL = 1000 };
 	pthread_t t[AT_ONCE];
 	total = 0;
 	for (long i = 0; i < ALL; i++) {
@@ -94,8 +94,15 @@ static void *until_cancelled(void *arg)
 	int old;
 	pthread_cleanup_push(count, arg);
 	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &old);
-	for (uint64_t k = 0;; k++)
-		work(p, 100, k);
+	for (uint64_t k = 0;; k++) {
+		void *at = p + k % 512;
+		uint64_t n = 64;
+		if (k % 16 == 0)
+			work(p, 100, k);
+		/* Of those that take the slow way each time. */
+		__asm__ volatile("rep stosq" : "+D"(at), "+c"(n) : "a"(k) : "memory");
+		__asm__ volatile("lock incq %0" : "+m"(total));
+	}
 	pthread_cleanup_pop(0);
 	return arg;
 }
@@ -129,7 +136,6 @@ static void in_fiber(int i)
 {
 	for (;;) {
 		fiber_sum[i] += work(fiber_memory[i], 100, fiber_sum[i]);
-		fiber_rounds[i]++;
 		swapcontext(&fiber[i], here());
 	}
 }
@@ -153,6 +159,7 @@ static void *runs_fibers(void *arg)
 			swapcontext(here(), &fiber[i]);
 			pthread_mutex_lock(&m);
 			fiber_taken[i] = 0;
+			fiber_rounds[i]++;
 			pthread_mutex_unlock(&m);
 		}
 	}
@@ -182,7 +189,7 @@ static void fibers(void)
 /* ---- libraries come and go while others run ---- */
 
 static const char *library;
-static int stop_working;
+static int stop_working; /* stored by an exchange: that is known to be an atomic */
 static void *opens(void *arg)
 {
 	long ok = 0;
@@ -215,7 +222,7 @@ static void libraries(void)
 		OK(pthread_join(t[i], &r));
 		sum += (long)r;
 	}
-	__atomic_store_n(&stop_working, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&stop_working, 1, __ATOMIC_SEQ_CST);
 	finish(u);
 	printf("libraries: %ld\n", sum);
 }
@@ -235,10 +242,10 @@ static void memory(void)
 	size_t big = (size_t)2 << 30;
 	char *p = mmap(NULL, big, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	MUST(p != MAP_FAILED);
-	memset(p, 1, (size_t)64 << 20);
-	memcpy(p + ((size_t)1 << 30), p, (size_t)32 << 20);
+	memset(p, 1, (size_t)16 << 20);
+	memcpy(p + ((size_t)1 << 30), p, (size_t)8 << 20);
 	printf("big: %d %d\n", p[((size_t)1 << 30) + 12345], p[big - 1]);
-	MUST(madvise(p, (size_t)64 << 20, MADV_DONTNEED) == 0);
+	MUST(madvise(p, (size_t)16 << 20, MADV_DONTNEED) == 0);
 	printf("not needed: %d\n", p[100]);
 	p = mremap(p, big, (size_t)3 << 30, MREMAP_MAYMOVE);
 	MUST(p != MAP_FAILED);
@@ -300,13 +307,13 @@ static void out_of_hooks(void)
 	sigset_t alarm_only;
 	sigemptyset(&alarm_only);
 	sigaddset(&alarm_only, SIGALRM);
-	stop_working = 0;
+	__atomic_store_n(&stop_working, 0, __ATOMIC_SEQ_CST);
 	OK(pthread_sigmask(SIG_BLOCK, &alarm_only, NULL));
 	pthread_t u = start(locks_and_allocates);
 	OK(pthread_sigmask(SIG_UNBLOCK, &alarm_only, NULL));
 	OK(sigaction(SIGALRM, &a, NULL));
 	OK(setitimer(ITIMER_REAL, &t, NULL));
-	while (n < 300) {
+	while (n < 150) {
 		if (sigsetjmp(out, 1)) {
 			n++;
 			continue;
@@ -322,7 +329,7 @@ static void out_of_hooks(void)
 		}
 	}
 	OK(setitimer(ITIMER_REAL, &none, NULL));
-	__atomic_store_n(&stop_working, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&stop_working, 1, __ATOMIC_SEQ_CST);
 	finish(u);
 	printf("out of hooks: %d\n", n);
 }
