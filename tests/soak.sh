@@ -9,7 +9,7 @@ end=$(($(date +%s) + seconds))
 rounds=0
 while [ "$(date +%s)" -lt "$end" ]; do
 	for t in tests/patterns/patterns.test tests/patterns/demos.test tests/hooks/hooks.test tests/hooks/transparent.test \
-		tests/python/python.test tests/python/suite.test tests/programs/watched.test; do
+		tests/python/python.test tests/python/suite.test tests/programs/watched.test tests/patch/patch.test; do
 		BUILD=$checked SLOW=1 LIMIT=60 sh "$t" >"$checked/soak.out" 2>&1
 		rc=$?
 		if [ $rc -ne 0 ] && [ $rc -ne 77 ]; then

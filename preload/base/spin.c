@@ -63,7 +63,7 @@ static inline bool check_forget(const struct spin *s)
 static _Atomic uint32_t nr_inside;
 static _Atomic uint32_t frozen;
 static __thread uint32_t depth __attribute__((tls_model("initial-exec")));
-static __thread bool asked __attribute__((tls_model("initial-exec")));
+__thread struct spin_own spin_own;
 static void (*tell_left)(void);
 
 static COLD void enter_slow(void)
@@ -93,18 +93,24 @@ static inline void leave(void)
 	atomic_fetch_sub(&nr_inside, 1);
 	if (unlikely(atomic_load(&frozen)))
 		sys_futex_wake(&nr_inside, 1);
-	if (unlikely(asked)) {
-		asked = false;
-		tell_left();
-	}
+	if (unlikely(spin_own.asked))
+		spin_left_slow();
+}
+
+void spin_left_slow(void)
+{
+	if (depth || spin_own.nr)
+		return;
+	spin_own.asked = false;
+	tell_left();
 }
 
 bool spin_tell_left(void (*f)(void))
 {
-	if (!depth)
+	if (!depth && !spin_own.nr)
 		return false;
 	tell_left = f; /* the same one always */
-	asked = true;
+	spin_own.asked = true;
 	return true;
 }
 

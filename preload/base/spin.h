@@ -11,6 +11,8 @@
 
 #include "base/compiler.h"
 
+#include <stdatomic.h>
+
 enum spin_rank {
 	RANK_NONE,
 	RANK_FORK,    /* serialises fork against reporting */
@@ -48,6 +50,25 @@ void spin_freeze(void);
 void spin_thaw(bool child);
 /* Does the calling thread hold one of these locks (a signal handler of the program's may have interrupted it)? */
 bool spin_inside(void);
+/* Short locks of somebody's own making count as held in between, for the next function. budget: an increment. */
+extern __thread struct spin_own {
+	uint32_t nr;
+	bool asked;
+} spin_own __attribute__((tls_model("initial-exec")));
+COLD void spin_left_slow(void);
+HOT void spin_own_begin(void)
+{
+	spin_own.nr++;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+HOT void spin_own_end(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	spin_own.nr--;
+	if (unlikely(spin_own.asked))
+		spin_left_slow();
+}
+
 /* From a signal handler: if it interrupted whoever holds one, f is called in that thread when it holds none any more. */
 bool spin_tell_left(void (*f)(void));
 /* Forked child: the lock is free, whoever held it is gone. */

@@ -1,6 +1,7 @@
 /* guard.c - See guard.h. */
 #include "detect/guard.h"
 
+#include "base/spin.h"
 #include "base/arena.h"
 #include "base/sys.h"
 #include "core/module.h"
@@ -64,6 +65,7 @@ static struct bucket *enter(uintptr_t addr, bool make)
 		return NULL;
 	struct bucket *b = &all[((addr >> 3) * 0x9e3779b97f4a7c15ull) >> 50];
 	_Static_assert(BUCKETS == 1u << (64 - 50), "the shift");
+	spin_own_begin();
 	for (unsigned n = 0; atomic_exchange_explicit(&b->lock, 1, memory_order_acquire); n++) {
 		if (n < 100)
 			__builtin_ia32_pause();
@@ -73,7 +75,11 @@ static struct bucket *enter(uintptr_t addr, bool make)
 	return b;
 }
 
-static void leave(struct bucket *b) { atomic_store_explicit(&b->lock, 0, memory_order_release); }
+static void leave(struct bucket *b)
+{
+	atomic_store_explicit(&b->lock, 0, memory_order_release);
+	spin_own_end();
+}
 
 static struct guard *find(struct bucket *b, uintptr_t addr)
 {

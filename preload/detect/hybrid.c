@@ -83,6 +83,7 @@ static struct place *place_get(uintptr_t addr)
 static _Atomic uint32_t *enter(uintptr_t addr)
 {
 	_Atomic uint32_t *s = &stripes[(addr >> 3) % STRIPES];
+	spin_own_begin();
 	for (unsigned n = 0; unlikely(atomic_exchange_explicit(s, 1, memory_order_acquire)); n++) {
 		if (n < 100)
 			__builtin_ia32_pause();
@@ -92,7 +93,11 @@ static _Atomic uint32_t *enter(uintptr_t addr)
 	return s;
 }
 
-static void leave(_Atomic uint32_t *s) { atomic_store_explicit(s, 0, memory_order_release); }
+static void leave(_Atomic uint32_t *s)
+{
+	atomic_store_explicit(s, 0, memory_order_release);
+	spin_own_end();
+}
 
 HOT uint32_t clock_of(uint64_t w) { return (uint32_t)(w >> 32); }
 HOT uint32_t mask_of(uint64_t w) { return (uint32_t)(w >> RECORD_SHIFT) & 255; }

@@ -11,6 +11,7 @@
  */
 #include "detect/race_inside.h"
 
+#include "base/spin.h"
 #include "base/arena.h"
 #include "base/sys.h"
 #include "detect/hybrid.h"
@@ -42,6 +43,7 @@ static struct shard *shard_of(uintptr_t key, uint32_t *hash)
 	uint64_t h = (key >> 2 ^ key >> 63) * 0x9e3779b97f4a7c15ull;
 	struct shard *s = &shards[h >> 56];
 	*hash = (uint32_t)(h >> 24);
+	spin_own_begin();
 	for (unsigned n = 0; unlikely(atomic_exchange_explicit(&s->lock, 1, memory_order_acquire)); n++) {
 		if (n < 100)
 			__builtin_ia32_pause();
@@ -51,7 +53,11 @@ static struct shard *shard_of(uintptr_t key, uint32_t *hash)
 	return s;
 }
 
-static void leave(struct shard *s) { atomic_store_explicit(&s->lock, 0, memory_order_release); }
+static void leave(struct shard *s)
+{
+	atomic_store_explicit(&s->lock, 0, memory_order_release);
+	spin_own_end();
+}
 
 bool sync_start(void) { return true; }
 uint64_t sync_count(void) { return atomic_load(&let_go); }

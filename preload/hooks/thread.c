@@ -323,6 +323,16 @@ INTERPOSE(int, pthread_cancel, (pthread_t thread))
 	return REAL(pthread_cancel)(thread);
 }
 
+INTERPOSE(int, pthread_setcanceltype, (int type, int *old))
+{
+	if (type == PTHREAD_CANCEL_ASYNCHRONOUS)
+		masks.async = true; /* before: it may be over at once */
+	int r = REAL(pthread_setcanceltype)(type, old);
+	if (r == 0)
+		masks.async = type == PTHREAD_CANCEL_ASYNCHRONOUS;
+	return r;
+}
+
 /* The end of a thread is noticed by its key (above). */
 INTERPOSE(void, pthread_exit, (void *value))
 {

@@ -24,8 +24,6 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define STACK_BYTES (128u << 10)
-
 static struct engine_how how;
 static uint32_t last_of_ours; /* module ids in (how.nr_modules, last_of_ours] came with what we opened ourselves */
 static const struct decoder *decoder;
@@ -280,7 +278,7 @@ static struct watch_thread *thread_get(void)
 		return w;
 	w = arena_alloc(sizeof *w);
 	if (w)
-		w->stack = sys_map(STACK_BYTES);
+		w->stack = sys_map(WATCH_STACK_BYTES);
 	return w && w->stack ? w : NULL;
 }
 
@@ -303,7 +301,7 @@ static void thread_started(struct thread *t)
 	w->next = atomic_load(&live_threads);
 	atomic_store(&live_threads, w);
 	spin_unlock(&lock);
-	watch_tls.stack_top = (char *)w->stack + STACK_BYTES;
+	watch_tls.stack_top = (char *)w->stack + WATCH_STACK_BYTES;
 	atomic_signal_fence(memory_order_seq_cst);
 	watch_tls.self = w;
 }

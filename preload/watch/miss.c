@@ -6,6 +6,7 @@
  */
 #include "watch/miss.h"
 
+#include "base/masks.h"
 #include "base/sys.h"
 #include "detect/race.h"
 #include "detect/verbs.h"
@@ -15,6 +16,7 @@
 
 #include <asm/prctl.h>
 #include <cpuid.h>
+#include <pthread.h>
 #include <stddef.h>
 
 __thread struct watch_tls watch_tls;
@@ -149,6 +151,9 @@ __attribute__((used, visibility("hidden"))) void watch_slow(struct watch_frame *
 	struct watch_thread *w = watch_tls.self;
 	if (!t || !w || !t->race)
 		return;
+	int type = PTHREAD_CANCEL_DEFERRED;
+	if (unlikely(masks.async)) /* it would leave our locks taken; libc only notes it down */
+		pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &type);
 	gate_shut();
 	if (unlikely(race_stopped || watch_gs() != w->plane->gs))
 		watch_in_vain();
@@ -175,6 +180,13 @@ __attribute__((used, visibility("hidden"))) void watch_slow(struct watch_frame *
 		break;
 	}
 	gate_open();
+	if (unlikely(type == PTHREAD_CANCEL_ASYNCHRONOUS)) {
+		uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
+		if (sp - (uintptr_t)w->stack < WATCH_STACK_BYTES)
+			watch_tls.pending |= WATCH_CANCEL; /* once we are back on the program's */
+		else
+			pthread_setcanceltype(type, &type);
+	}
 }
 
 /* clang-format off */

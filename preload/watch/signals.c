@@ -11,6 +11,7 @@
 #include "watch/patched.h"
 #include "watch/miss.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -194,11 +195,18 @@ static void send_again(uint64_t set)
 			sys4(SYS_rt_tgsigqueueinfo, sys_getpid(), sys_gettid(), nr, &queue->info[nr]);
 }
 
-COLD void signals_deliver_slow(void)
+COLD ALIGNS void signals_deliver_slow(void)
 {
-	uint64_t set = watch_tls.pending;
+	uint64_t set = watch_tls.pending & ~WATCH_CANCEL;
+	bool cancel = watch_tls.pending & WATCH_CANCEL;
 	watch_tls.pending = 0;
-	send_again(set);
+	if (set)
+		send_again(set);
+	int was;
+	if (cancel)
+		pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &was); /* it may not return */
+	if (!set)
+		return;
 	sys4(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, NULL, 8);
 }
 
