@@ -103,7 +103,7 @@ INTERPOSE(int, tgkill, (pid_t pid, pid_t tid, int nr))
 /* What is waited for is blocked, for the kernel as well (base/masks.h). */
 #define WAITED(call)                                                                            \
 	({                                                                                      \
-		bool b_ __attribute__((cleanup(masks_waited))) = masks_on && masks_wait_begin(masks.blocked); \
+		bool b_ __attribute__((cleanup(masks_waited), unused)) = masks_on && masks_wait_begin(masks.blocked); \
 		(call);                                                                         \
 	})
 
