@@ -98,9 +98,10 @@ $(BUILD)/tests/%: tests/%.c Makefile
 
 $(BUILD)/tests/%: tests/%.cc Makefile
 	@mkdir -p $(@D)
-	$(CXX) -std=c++17 -Wall -Wextra $(WERROR) -Itests/lib -O1 -g -pthread -MMD -MP -o $@ $<
+	$(CXX) -std=c++17 -Wall -Wextra $(WERROR) -Itests/lib -O1 -g -pthread $(CXX_NEWER) -MMD -MP -o $@ $<
 
-# OpenMP where the compiler has it.
+# C++20 and OpenMP where the compiler has them.
+$(BUILD)/tests/races/standard: CXX_NEWER = $(shell printf '\043include <latch>\nint main(void){std::latch l(1);}' | $(CXX) -std=c++20 -x c++ -o /dev/null - 2>/dev/null && echo -std=c++20)
 $(BUILD)/tests/races/openmp $(BUILD)/tests/races/openmp_tasks: OPENMP = $(shell echo 'int main(void){return 0;}' | $(CC) -fopenmp -x c -o /dev/null - 2>/dev/null && echo -fopenmp)
 
 test-build: all $(UNIT_TESTS) $(TEST_PROGS)

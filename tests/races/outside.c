@@ -1,5 +1,6 @@
 /* TSAN: none: it does not see what GLib is made of */
-/* Libraries that are not watched: their locks and queues order what the program does. GLib's are made of atomics and futexes. */
+/* Libraries that are not watched: their locks and queues order what the program does. GLib's are made of atomics and
+ * futexes. */
 #include <dlfcn.h>
 #include <stdbool.h>
 
