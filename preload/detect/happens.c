@@ -18,7 +18,8 @@ void happens_after_slow(struct thread *t, uintptr_t key)
 	if (n && t->held[n - 1].addr == key && t->held[n - 1].family != FAMILY_FILE) {
 		if (n == 1)
 			t->race->set = 0; /* it did not hold it yet: no set of locks for each one that is locked once */
-		access_seen(t, key, 1, false, t->held[n - 1].stack);
+		if (unlikely(!access_fast(t->race, key, 1, false, t->held[n - 1].stack)))
+			access_seen(t, key, 1, false, t->held[n - 1].stack);
 	}
 	sync_recv(t, key);
 	race_set_changed(t->race);
