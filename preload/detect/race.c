@@ -414,7 +414,7 @@ void race_fork_child(struct thread *self)
 	if (!race_on)
 		return;
 	race_found_fork_child();
-	/* The shadow is empty already. */
+	shadow_fork_child();
 	sync_fork_child();
 	readers_fork_child();
 	clock_fork_child();

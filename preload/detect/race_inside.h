@@ -60,6 +60,7 @@ void shadow_line_gone(uintptr_t addr, uint64_t record, uint32_t context);
 /* The end of the stretch of shadow that addr lies in, or where the next one may begin. */
 HOT uintptr_t shadow_region_end(uintptr_t addr) { return (addr | ((1ul << REGION_BITS) - 1)) + 1; }
 void shadow_wipe(uintptr_t addr, size_t bytes);
+void shadow_fork_child(void);
 /* The first address in [addr, end) whose line may hold anything; end: none. cost: 1 ns for each 512 bytes. */
 uintptr_t shadow_next(uintptr_t addr, uintptr_t end);
 

@@ -39,6 +39,7 @@ _Static_assert(offsetof(struct region, line) == SHADOW_BYTES, "line_of finds it 
 char *_Atomic *shadow_dir;
 bool shadow_counted;
 static struct spin lock = SPIN_INIT(RANK_RACE);
+static _Atomic size_t nr_counted; /* pages */
 
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
@@ -93,6 +94,8 @@ static bool count_page(struct region *r, const struct granule *g)
 		return false;
 	if (atomic_exchange(counted, 1)) /* another thread was faster */
 		arena_uncount(PAGE + BESIDE);
+	else
+		atomic_fetch_add_explicit(&nr_counted, 1, memory_order_relaxed);
 	return true;
 }
 
@@ -224,8 +227,16 @@ static void drop_lines(struct region *r, size_t n, size_t m)
 	clear((uintptr_t)&r->granule[8 * n], (uintptr_t)&r->granule[8 * m]);
 	clear((uintptr_t)&r->line[n], (uintptr_t)&r->line[m]);
 	for (size_t p = (n + 15) / 16; shadow_counted && p < m / 16; p++)
-		if (r->counted[p] && atomic_exchange(&r->counted[p], 0))
+		if (r->counted[p] && atomic_exchange(&r->counted[p], 0)) {
 			arena_uncount(PAGE + BESIDE);
+			atomic_fetch_sub_explicit(&nr_counted, 1, memory_order_relaxed);
+		}
+}
+
+void shadow_fork_child(void)
+{
+	/* The kernel has wiped it. */
+	arena_uncount(atomic_exchange(&nr_counted, 0) * (PAGE + BESIDE));
 }
 
 /* Part of a line. */

@@ -383,6 +383,12 @@ static void test_limit(void **state)
 			good &= access(m, x + i, 4, true, 1);
 		good &= !race_stopped && arena_bytes() - had > 2 << 20;
 		size_t before = arena_bytes();
+		int status, forked = fork();
+		if (!forked) { /* it has none of it */
+			race_fork_child(m);
+			_exit(before - arena_bytes() > 2 << 20 && access(m, x, 4, true, 1) ? 0 : 1);
+		}
+		good &= waitpid(forked, &status, 0) == forked && status == 0;
 		mem_fresh(m, x, 512 << 10, 1);
 		good &= before - arena_bytes() > 2 << 20;
 		for (unsigned i = 0; i < 2 << 20; i += 64)
