@@ -280,8 +280,9 @@ HOT bool granule_access(struct race_thread *rt, struct granule *g, uint64_t mask
 		atomic_store_explicit(&g->record[same], r[same] | mask, memory_order_relaxed);
 		return true;
 	}
+	/* Two that come here at once do not take the same one. */
 	if (put == GRANULE_RECORDS)
-		put = empty;
+		put = r[rt->slot % GRANULE_RECORDS] ? empty : rt->slot % GRANULE_RECORDS;
 	if (unlikely(put == GRANULE_RECORDS)) {
 		put = granule_victim(r, rt);
 		/* A read in no order with this one, of which nobody else would ever hear: it is kept elsewhere. */

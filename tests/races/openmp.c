@@ -196,7 +196,7 @@ static void nowait_read(void)
 	{
 #pragma omp for schedule(static) nowait
 		for (int i = 0; i < 2; i++)
-			array[i] = 1; /* EXPECT: data-race in nowait_read */
+			array[i * 8] = 1; /* EXPECT: data-race in nowait_read */
 		if (omp_get_thread_num() == 0) {
 			step(0);
 		} else {
