@@ -61,7 +61,8 @@ $(BUILD)/libsnarl.so: $(PRELOAD_OBJ) preload/libsnarl.map
 # Code that reckons with floating-point numbers or compares several words at once, or is called with such.
 FLOATS := $(patsubst %.c,%,$(wildcard preload/detect/order*.c preload/detect/chain*.c preload/watch/redirect_print.c)) \
 	preload/detect/topo_list preload/detect/cycle_found
-$(FLOATS:%=$(BUILD)/obj/%.o): REGISTERS := -fno-tree-vectorize
+# clang keeps vectors on the stack even so.
+$(FLOATS:%=$(BUILD)/obj/%.o): REGISTERS := -fno-tree-vectorize $(if $(findstring clang,$(CC)),-mstackrealign)
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)

@@ -1,6 +1,8 @@
 /* order_cache.c - The growing halves of order_cache.h. */
 #include "detect/order_cache.h"
 
+#include <string.h>
+
 #include "base/arena.h"
 #include "detect/chain.h"
 
@@ -56,7 +58,10 @@ static struct order_known *line_of(struct order_cache *c, uint32_t chain, uint32
 	if (!place)
 		place = line_at(c, chain, block, stamp, 0);
 	c->known_used += !place->stamp;
-	*place = (struct order_known){ .chain = chain, .block = block, .stamp = stamp };
+	memset(place, 0, sizeof *place); /* a literal would be made on the stack, which may be misaligned */
+	place->chain = chain;
+	place->block = block;
+	place->stamp = stamp;
 	return place;
 }
 
