@@ -43,6 +43,7 @@ static void *consume(void *arg)
 	return arg;
 }
 
+// SNARL: at times cries in ring_buffer: a thread interrupted between a check that hit and its load is not covered in every order
 static void ring_buffer() // EXPECT: silence in ring_buffer
 {
 	run_two(produce, consume);
