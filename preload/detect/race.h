@@ -136,14 +136,14 @@ HOT uint64_t context_bits(uint32_t context)
 	return (uint64_t)((low ^ low >> 5 ^ low >> 10 ^ low >> 15 ^ low >> 20) & 31) << 5 | context >> 21;
 }
 
-/* record: with context_bits. */
+/* record: with context_bits. An exchange: whoever looks at the other records after it misses none that was there before. */
 HOT void granule_put(struct granule *g, unsigned i, uint64_t record, uint32_t context)
 {
 	uint64_t all = atomic_load_explicit(&g->contexts, memory_order_relaxed);
 	uint64_t now = (all & ~(CONTEXT_LOW << 21 * i)) | (uint64_t)(context & CONTEXT_LOW) << 21 * i;
 	if (now != all)
 		atomic_store_explicit(&g->contexts, now, memory_order_relaxed);
-	atomic_store_explicit(&g->record[i], record, memory_order_relaxed);
+	atomic_exchange(&g->record[i], record);
 }
 
 /* It is there or right behind. Stacks of one stretch of code have ids in a row, so that those under one lock lie side by side. */
@@ -222,6 +222,21 @@ HOT unsigned granule_victim(const uint64_t *r, const struct race_thread *rt)
 }
 
 /*
+ * Another thread's access that was recorded while this one was (r: the others as they were before), and is in no order with it: one
+ * of the two at least is told so. Of a flag that both come to for the first time, neither would hear otherwise.
+ */
+HOT bool granule_met(const struct race_thread *rt, struct granule *g, const uint64_t *r, unsigned mine, uint64_t mask, bool write)
+{
+	bool met = false;
+	for (unsigned i = 0; i < GRANULE_RECORDS; i++) {
+		uint64_t now = atomic_load_explicit(&g->record[i], memory_order_relaxed);
+		if (unlikely(i != mine && now != r[i] && now & mask) && (!slot_of(now) || (rt->vc[slot_of(now)] < now >> 32 && (write || now & RECORD_WRITE))))
+			met = true;
+	}
+	return met;
+}
+
+/*
  * One granule, whatever was there before in order. True: recorded. False: a race, or a synchronisation location among the bytes, or
  * no room.
  * told: the races are known, record it all the same. Byte masks of one epoch, kind and context go into one record: a loop over bytes leaves one, not eight.
@@ -233,13 +248,13 @@ HOT bool granule_access(struct race_thread *rt, struct granule *g, uint64_t mask
 	uint64_t contexts = atomic_load_explicit(&g->contexts, memory_order_relaxed);
 	uint64_t r[GRANULE_RECORDS];
 	unsigned put = GRANULE_RECORDS, empty = GRANULE_RECORDS, same = GRANULE_RECORDS;
+	bool covered = false;
 	for (unsigned i = GRANULE_RECORDS; i-- > 0;) {
 		r[i] = atomic_load_explicit(&g->record[i], memory_order_relaxed);
 		if (!r[i]) {
 			empty = i;
 		} else if (!((r[i] ^ mine) & ~RECORD_MASK) && (contexts >> 21 * i & CONTEXT_LOW) == (context & CONTEXT_LOW)) {
-			if (!(mask & ~r[i]))
-				return true;
+			covered = !(mask & ~r[i]);
 			same = i;
 		} else if (r[i] & mask) {
 			uint32_t slot = slot_of(r[i]);
@@ -264,6 +279,8 @@ HOT bool granule_access(struct race_thread *rt, struct granule *g, uint64_t mask
 			}
 		}
 	}
+	if (covered)
+		return true;
 	if (!(r[0] | r[1] | r[2])) {
 		_Atomic uint8_t *line = line_of(g);
 		uint8_t is = atomic_load_explicit(line, memory_order_relaxed);
@@ -277,8 +294,8 @@ HOT bool granule_access(struct race_thread *rt, struct granule *g, uint64_t mask
 	if (same < GRANULE_RECORDS) {
 		if (put < GRANULE_RECORDS)
 			atomic_store_explicit(&g->record[put], 0, memory_order_relaxed);
-		atomic_store_explicit(&g->record[same], r[same] | mask, memory_order_relaxed);
-		return true;
+		atomic_exchange(&g->record[same], r[same] | mask);
+		return told || !granule_met(rt, g, r, same, mask, write);
 	}
 	/* Two that come here at once do not take the same one. */
 	if (put == GRANULE_RECORDS)
@@ -291,7 +308,7 @@ HOT bool granule_access(struct race_thread *rt, struct granule *g, uint64_t mask
 			return false;
 	}
 	granule_put(g, put, mine | mask, context);
-	return true;
+	return told || !granule_met(rt, g, r, put, mask, write);
 }
 
 HOT uint64_t granule_mask(uintptr_t addr, unsigned bytes) { return (uint64_t)(((1u << bytes) - 1) << (addr & 7)) << RECORD_SHIFT; }
