@@ -124,7 +124,7 @@ static bool by_symbol(struct names *n, struct section *s, const struct lock *l, 
 {
 	struct symbols_datum d;
 	struct module *m = l->is_static ? model_module(s, l->module) : NULL;
-	if (!m || !symbols_data(n->symbols, symbols_file(n->symbols, m), l->offset, NULL, &d))
+	if (!m || !symbols_data(n->symbols, symbols_file(n->symbols, m), l->offset, false, NULL, &d))
 		return false;
 	if (strncmp(d.name, "_IO_2_1_std", 11) == 0)
 		d.name = strstr(d.name, "stdin") ? "stdin" : strstr(d.name, "stdout") ? "stdout" : "stderr";

@@ -27,13 +27,15 @@ static unsigned spots_of(struct names *n, const struct finding *f, uint64_t stac
 		const struct frame *x = &t->frames[i];
 		if (!x->module || x->interpreted || x->place.inlined)
 			continue;
-		spots[nr++] = (struct symbols_spot){ symbols_file(n->symbols, (struct module *)x->module), x->offset - !x->exact };
+		spots[nr++] = (struct symbols_spot){ symbols_file(n->symbols, (struct module *)x->module),
+						     x->offset - !x->exact };
 	}
 	/* An inlined site stands before the function it is in. */
 	for (unsigned i = last; t && i < t->nr && nr == start; i++)
 		if (t->frames[i].module && !t->frames[i].place.inlined)
-			spots[nr++] = (struct symbols_spot){ symbols_file(n->symbols, (struct module *)t->frames[i].module),
-							     t->frames[i].offset - !t->frames[i].exact };
+			spots[nr++] =
+			    (struct symbols_spot){ symbols_file(n->symbols, (struct module *)t->frames[i].module),
+						   t->frames[i].offset - !t->frames[i].exact };
 	return nr;
 }
 
@@ -63,15 +65,19 @@ const char *names_datum(struct names *n, const struct finding *f)
 	struct place *p = (struct place *)&f->place;
 	struct module *m = p->module ? model_module(f->section, p->module) : NULL;
 	struct symbols_datum d;
+	bool local = p->what && strcmp(p->what, "tls") == 0;
 	if (p->text)
 		return p->text;
-	if (m && symbols_data(n->symbols, symbols_file(n->symbols, m), p->offset, hint_of(n, f), &d)) {
+	if (m && symbols_data(n->symbols, symbols_file(n->symbols, m), p->offset, local, hint_of(n, f), &d)) {
 		p->text = p->symbol = mem_copy(&n->mem, d.name, strlen(d.name));
 		p->file = d.file;
+		if (local && p->thread)
+			p->text = mem_printf(&n->mem, "%s, thread-local of %s", p->symbol,
+					     names_thread(n, f->section, p->thread, false));
 		p->line = d.line;
 		p->function = d.function;
 		p->atomic = d.atomic;
-	} else if (m && m->path && *m->path) {
+	} else if (m && !local && m->path && *m->path) {
 		p->text = mem_printf(&n->mem, "%s+0x%llx", names_base(m->path), (unsigned long long)p->offset);
 	} else if (p->what && strcmp(p->what, "heap") == 0 && block(n, f, p, &d)) {
 		p->text = mem_copy(&n->mem, d.name, strlen(d.name));
@@ -85,9 +91,10 @@ const char *names_datum(struct names *n, const struct finding *f)
 	} else if (p->what && strcmp(p->what, "heap") == 0) {
 		p->text = mem_printf(&n->mem, "a block of %llu bytes", (unsigned long long)p->size);
 	} else if (p->what && p->thread && strcmp(p->what, "stack") == 0 && (p->symbol = referred(n, f))) {
-		p->text = mem_printf(&n->mem, "%s on the stack of %s", p->symbol, names_thread(n, f->section, p->thread, false));
-	} else if (p->what && p->thread && (strcmp(p->what, "stack") == 0 || strcmp(p->what, "tls") == 0)) {
-		p->text = mem_printf(&n->mem, *p->what == 's' ? "a variable of %s" : "a thread-local variable of %s",
+		p->text = mem_printf(&n->mem, "%s on the stack of %s", p->symbol,
+				     names_thread(n, f->section, p->thread, false));
+	} else if (p->what && p->thread && (strcmp(p->what, "stack") == 0 || local)) {
+		p->text = mem_printf(&n->mem, local ? "a thread-local variable of %s" : "a variable of %s",
 				     names_thread(n, f->section, p->thread, false));
 	} else {
 		uint64_t at = p->address ? p->address : f->nr_parties ? f->parties[0].access.address : 0;

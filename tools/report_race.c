@@ -149,12 +149,14 @@ void report_race_place(struct report *r, const struct finding *f)
 	if (strcmp(p->what, "stack") == 0)
 		out_put(o, OUT_PLAIN, "on %s stack, at 0x%llx\n", p->symbol ? "that thread's" : "its", (unsigned long long)p->address);
 	else if (strcmp(p->what, "tls") == 0)
-		out_put(o, OUT_PLAIN, "at 0x%llx\n", (unsigned long long)p->address);
+		out_put(o, OUT_PLAIN, "%sat 0x%llx", p->symbol ? "that thread's own, " : "", (unsigned long long)p->address);
 	else if (strcmp(p->what, "global") == 0)
 		out_put(o, OUT_PLAIN, "global, at 0x%llx", (unsigned long long)p->address);
 	else
-		out_put(o, OUT_PLAIN, "%s\n", report_race_freed(f) ? "it was a block of the heap" : "neither a variable nor a block that was seen being allocated");
-	if (strcmp(p->what, "global") == 0) {
+		out_put(o, OUT_PLAIN, "%s\n",
+			report_race_freed(f) ? "it was a block of the heap"
+					     : "neither a variable nor a block that was seen being allocated");
+	if (strcmp(p->what, "global") == 0 || strcmp(p->what, "tls") == 0) {
 		if (p->file && p->line)
 			out_put(o, OUT_PLACE, ", declared at %s:%u", names_file(&r->names, p->file), p->line);
 		if (p->function)
@@ -187,9 +189,10 @@ const char *report_race_key(struct report *r, const struct finding *f)
 		   *b = names_site(&r->names, f->section, f->parties[1].stack);
 	bool swap = strcmp(a, b) > 0;
 	const char *where = "";
-	if (f->place.what && strcmp(f->place.what, "global") == 0)
-		where = whole_array(r, names_datum(&r->names, f));
-	else if (f->place.what && model_stack(f->section, f->place.stack))
+	if (f->place.what && (strcmp(f->place.what, "global") == 0 || strcmp(f->place.what, "tls") == 0)) {
+		const char *name = names_datum(&r->names, f);
+		where = whole_array(r, f->place.symbol ? f->place.symbol : name);
+	} else if (f->place.what && model_stack(f->section, f->place.stack))
 		where = mem_printf(&r->model.mem, "%s %s", names_site(&r->names, f->section, f->place.stack),
 				   names_datum(&r->names, f) && f->place.symbol ? whole_array(r, f->place.symbol) : "");
 	return mem_printf(&r->model.mem, "%s%s %s %s %s", f->kind_slug, f->chance ? " by chance" : "", swap ? b : a, swap ? a : b, where);

@@ -26,6 +26,7 @@ void symbols_free(struct symbols *s)
 			dwfl_end(f->dwfl);
 		free(f->units);
 		free(f->variables);
+		free(f->locals);
 	}
 	mem_free(&s->mem);
 }
@@ -227,7 +228,8 @@ unsigned symbols_code(struct symbols *s, struct symbols_file *f, uint64_t addres
 	return nr;
 }
 
-static bool symbol_data(struct symbols *s, struct symbols_file *f, uint64_t address, struct symbols_datum *d)
+static bool symbol_data(struct symbols *s, struct symbols_file *f, uint64_t address, bool local,
+			struct symbols_datum *d)
 {
 	int nr = dwfl_module_getsymtab(f->module);
 	const char *best = NULL;
@@ -237,8 +239,10 @@ static bool symbol_data(struct symbols *s, struct symbols_file *f, uint64_t addr
 		GElf_Addr value;
 		const char *name = dwfl_module_getsym_info(f->module, i, &sym, &value, NULL, NULL, NULL);
 		int type = GELF_ST_TYPE(sym.st_info);
-		if (!name || !*name || (type != STT_OBJECT && type != STT_NOTYPE) || sym.st_shndx == SHN_UNDEF ||
-		    address < value || address - value >= sym.st_size)
+		if (local) /* counted from the block's beginning, wherever the file is loaded */
+			value = sym.st_value;
+		if (!name || !*name || (local ? type != STT_TLS : type != STT_OBJECT && type != STT_NOTYPE) ||
+		    sym.st_shndx == SHN_UNDEF || address < value || address - value >= sym.st_size)
 			continue;
 		if (best && address - value >= past)
 			continue;
@@ -253,9 +257,10 @@ static bool symbol_data(struct symbols *s, struct symbols_file *f, uint64_t addr
 	return true;
 }
 
-bool symbols_data(struct symbols *s, struct symbols_file *f, uint64_t address, const char *hint, struct symbols_datum *datum)
+bool symbols_data(struct symbols *s, struct symbols_file *f, uint64_t address, bool local, const char *hint,
+		  struct symbols_datum *datum)
 {
 	if (f->state != SYMBOLS_READY)
 		return false;
-	return symbols_dwarf_data(s, f, address, hint, datum) || symbol_data(s, f, address, datum);
+	return symbols_dwarf_data(s, f, address, local, hint, datum) || symbol_data(s, f, address, local, datum);
 }

@@ -50,8 +50,12 @@ enum symbols_state symbols_state(const struct symbols_file *f);
 /* The places of code at `address`, innermost first; the last is the function that was called for real. 0: unknown. */
 unsigned symbols_code(struct symbols *s, struct symbols_file *f, uint64_t address, struct symbols_place *places);
 
-/* The variable at `address`. `hint`: source of what accesses it, or NULL; chooses between members that share bytes. */
-bool symbols_data(struct symbols *s, struct symbols_file *f, uint64_t address, const char *hint, struct symbols_datum *datum);
+/*
+ * The variable at `address`, or, if `local`, the one so far into the file's thread-local block.
+ * `hint`: source of what accesses it, or NULL; chooses between members that share bytes.
+ */
+bool symbols_data(struct symbols *s, struct symbols_file *f, uint64_t address, bool local, const char *hint,
+		  struct symbols_datum *datum);
 
 struct symbols_spot {
 	struct symbols_file *file;
@@ -59,15 +63,16 @@ struct symbols_spot {
 };
 
 /*
- * What lies `offset` bytes into a block of the heap that was made and is used at these places of code: "job.path[3].y", the type's
- * name in place of a variable's. False when that cannot be told.
+ * What lies `offset` bytes into a block of the heap that was made and is used at these places of code: "job.path[3].y",
+ * the type's name in place of a variable's. False when that cannot be told.
  */
-bool symbols_block(struct symbols *s, const struct symbols_spot *made, unsigned nr_made, const struct symbols_spot *used,
-		   unsigned nr_used, uint64_t bytes, uint64_t offset, const char *hint, struct symbols_datum *datum);
+bool symbols_block(struct symbols *s, const struct symbols_spot *made, unsigned nr_made,
+		   const struct symbols_spot *used, unsigned nr_used, uint64_t bytes, uint64_t offset, const char *hint,
+		   struct symbols_datum *datum);
 
 /*
- * What on another thread's stack is accessed at these places: "local" that a lambda refers to, or "Worker.done" of an object
- * there. NULL unless the source names just one.
+ * What on another thread's stack is accessed at these places: "local" that a lambda refers to, or "Worker.done" of an
+ * object there. NULL unless the source names just one.
  */
 const char *symbols_referred(struct symbols *s, const struct symbols_spot *used, unsigned nr_used, uint64_t bytes, const char *hint);
 

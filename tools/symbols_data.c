@@ -10,21 +10,31 @@
 
 #define MAX_DEPTH 16
 
-static bool fixed_address(Dwarf_Die *die, Dwarf_Addr *at)
+static bool fixed_address(Dwarf_Die *die, Dwarf_Addr *at, bool *local)
 {
 	Dwarf_Attribute attr;
 	Dwarf_Op *ops;
 	size_t nr;
-	if (dwarf_getlocation(dwarf_attr(die, DW_AT_location, &attr), &ops, &nr) != 0 || nr != 1)
+	if (dwarf_getlocation(dwarf_attr(die, DW_AT_location, &attr), &ops, &nr) != 0)
+		return false;
+	*local = nr == 2 && (ops[1].atom == DW_OP_GNU_push_tls_address || ops[1].atom == DW_OP_form_tls_address);
+	if (*local && (ops[0].atom == DW_OP_const8u || ops[0].atom == DW_OP_const4u)) {
+		*at = ops[0].number;
+		return true;
+	}
+	if (nr != 1 && !*local)
 		return false;
 	if (ops[0].atom == DW_OP_addr) {
 		*at = ops[0].number;
 		return true;
 	}
 	Dwarf_Attribute found;
-	if ((ops[0].atom != DW_OP_addrx && ops[0].atom != DW_OP_GNU_addr_index) || dwarf_getlocation_attr(&attr, ops, &found) != 0)
+	bool indexed = ops[0].atom == DW_OP_addrx || ops[0].atom == DW_OP_GNU_addr_index;
+	if (*local)
+		indexed = ops[0].atom == DW_OP_constx || ops[0].atom == DW_OP_GNU_const_index || indexed;
+	if (!indexed || dwarf_getlocation_attr(&attr, ops, &found) != 0)
 		return false;
-	return dwarf_formaddr(&found, at) == 0;
+	return dwarf_formaddr(&found, at) == 0 || (*local && dwarf_formudata(&found, at) == 0);
 }
 
 /* What a person thinks of as one thing: its insides are nobody's business. */
@@ -229,13 +239,17 @@ static void collect(struct symbols_file *f, Dwarf_Die *die, const char *function
 	Dwarf_Addr at;
 	Dwarf_Word size;
 	Dwarf_Die type;
-	bool is_lock;
-	if (!fixed_address(die, &at) || !type_of(die, &type, &is_lock))
+	bool is_lock, local;
+	if (!fixed_address(die, &at, &local) || !type_of(die, &type, &is_lock))
 		return;
 	if (dwarf_aggregate_size(&type, &size) != 0 || size == 0)
 		size = 1;
-	*MEM_PUSH(f->variables, f->nr_variables, f->cap_variables) =
-	    (struct symbols_variable){ at + bias, size, *die, function };
+	if (local)
+		*MEM_PUSH(f->locals, f->nr_locals, f->cap_locals) =
+		    (struct symbols_variable){ at, size, *die, function };
+	else
+		*MEM_PUSH(f->variables, f->nr_variables, f->cap_variables) =
+		    (struct symbols_variable){ at + bias, size, *die, function };
 }
 
 static void walk(struct symbols_file *f, Dwarf_Die *parent, const char *function, Dwarf_Addr bias, unsigned depth)
@@ -283,21 +297,23 @@ void symbols_list_variables(struct symbols_file *f)
 	}
 	if (f->nr_variables)
 		qsort(f->variables, f->nr_variables, sizeof *f->variables, by_address);
+	if (f->nr_locals)
+		qsort(f->locals, f->nr_locals, sizeof *f->locals, by_address);
 }
 
-static const struct symbols_variable *variable_at(const struct symbols_file *f, uint64_t address)
+static const struct symbols_variable *variable_at(const struct symbols_variable *v, size_t nr, uint64_t address)
 {
-	size_t low = 0, high = f->nr_variables;
+	size_t low = 0, high = nr;
 	while (low < high) {
 		size_t mid = (low + high) / 2;
-		if (f->variables[mid].address <= address)
+		if (v[mid].address <= address)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	if (!low || address - f->variables[low - 1].address >= f->variables[low - 1].size)
+	if (!low || address - v[low - 1].address >= v[low - 1].size)
 		return NULL;
-	return &f->variables[low - 1];
+	return &v[low - 1];
 }
 
 static const char *keep(struct symbols *s, const char *text)
@@ -305,10 +321,12 @@ static const char *keep(struct symbols *s, const char *text)
 	return text ? mem_copy(&s->mem, text, strlen(text)) : NULL;
 }
 
-bool symbols_dwarf_data(struct symbols *s, struct symbols_file *f, uint64_t address, const char *hint, struct symbols_datum *d)
+bool symbols_dwarf_data(struct symbols *s, struct symbols_file *f, uint64_t address, bool local, const char *hint,
+			struct symbols_datum *d)
 {
 	symbols_list_variables(f);
-	const struct symbols_variable *v = variable_at(f, address);
+	const struct symbols_variable *v =
+	    variable_at(local ? f->locals : f->variables, local ? f->nr_locals : f->nr_variables, address);
 	if (!v)
 		return false;
 	Dwarf_Die die = v->die, *decl = &die, origin;

@@ -29,7 +29,8 @@ struct symbols_file {
 	struct symbols_unit *units;
 	size_t nr_units, cap_units;
 	struct symbols_variable *variables; /* of fixed address, by address */
-	size_t nr_variables, cap_variables;
+	struct symbols_variable *locals;    /* thread-local ones, by place in their block */
+	size_t nr_variables, cap_variables, nr_locals, cap_locals;
 	bool have_units, have_variables;
 	UT_hash_handle hh;
 };
@@ -58,11 +59,12 @@ int symbols_scopes(struct symbols_file *f, uint64_t address, Dwarf_Die **scopes)
 bool symbols_class_of(Dwarf_Die *function, Dwarf_Die *class);
 /* "shop::Config" for Config. */
 const char *symbols_scoped(struct symbols *s, Dwarf_Die *die, const char *name);
-/* Fills in f->variables. */
+/* Fills in f->variables and f->locals. */
 void symbols_list_variables(struct symbols_file *f);
 
 /* As the ones in symbols.h, from DWARF alone. */
 unsigned symbols_dwarf_code(struct symbols *s, struct symbols_file *f, uint64_t address, struct symbols_place *places);
-bool symbols_dwarf_data(struct symbols *s, struct symbols_file *f, uint64_t address, const char *hint, struct symbols_datum *datum);
+bool symbols_dwarf_data(struct symbols *s, struct symbols_file *f, uint64_t address, bool local, const char *hint,
+			struct symbols_datum *datum);
 
 #endif

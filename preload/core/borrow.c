@@ -255,11 +255,11 @@ unsigned borrow_backtrace(void **out, unsigned max)
 	STEP_HERE(&regs);
 	if (!spin_trylock(&lock)) {
 		/* A signal handler of the target left a call of this thread by siglongjmp. */
-		if (atomic_load_explicit(&import_owner, memory_order_relaxed) == import_self())
+		if (atomic_load_explicit(&import_owner, memory_order_relaxed) == thread_pointer())
 			spin_reset(&lock);
 		spin_lock(&lock);
 	}
-	atomic_store_explicit(&import_owner, import_self(), memory_order_relaxed);
+	atomic_store_explicit(&import_owner, thread_pointer(), memory_order_relaxed);
 	struct job *j = (struct job *)(stack_top - ((sizeof(*j) + 63) & ~63ul));
 	memset(j, 0, sizeof(*j));
 	j->out = out;

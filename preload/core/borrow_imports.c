@@ -16,7 +16,7 @@ void *import_way_out[5];
 
 static bool ours(void)
 {
-	return atomic_load_explicit(&import_owner, memory_order_relaxed) == import_self();
+	return atomic_load_explicit(&import_owner, memory_order_relaxed) == thread_pointer();
 }
 
 /* errno is the target's. */

@@ -14,13 +14,6 @@
 /* Address of the thread's own control block while it is inside libunwind for us, 0 otherwise. */
 extern _Atomic uintptr_t import_owner;
 
-static inline uintptr_t import_self(void)
-{
-	uintptr_t tcb;
-	__asm__("movq %%fs:0, %0" : "=r"(tcb)); /* psABI: the thread pointer's first word is itself */
-	return tcb;
-}
-
 enum import_kind { IMPORT_UNKNOWN, IMPORT_HARMLESS, IMPORT_REPLACED };
 
 /* What to do about an import. REPLACED: *to is the function to put there, *keep where to note the real one. */

@@ -66,6 +66,17 @@ const struct module *module_by_id(uint32_t id)
 	return r ? &r->m : NULL;
 }
 
+const struct module *module_by_tls(uintptr_t below)
+{
+	for (uint32_t id = module_count(); id > 0; id--) {
+		const struct module *m = module_by_id(id);
+		uintptr_t at = LOAD(m->tls_below);
+		if (below <= at && at - below < m->tls_bytes && !atomic_load_explicit(&m->gone, memory_order_relaxed))
+			return m;
+	}
+	return NULL;
+}
+
 uint32_t module_count(void)
 {
 	return atomic_load_explicit(&nr_modules, memory_order_acquire);
@@ -128,6 +139,14 @@ static bool same_module(const struct module *a, const struct module *b, const ch
 	return name[0] == 0 || a->path[0] == '[' || strcmp(ab ? ab + 1 : a->path, nb ? nb + 1 : name) == 0;
 }
 
+/* Variant II of the ELF TLS specification: static blocks lie below the thread pointer, each as far below for all threads. */
+static void note_tls(struct module *m, const struct dl_phdr_info *info)
+{
+	uintptr_t own = (uintptr_t)info->dlpi_tls_data, tp = thread_pointer();
+	if (m->tls_bytes && own < tp && tp - own <= MODULE_TLS_BYTES && m->tls_bytes <= tp - own)
+		STORE(m->tls_below, tp - own);
+}
+
 static struct record *add(const struct dl_phdr_info *info, const struct module *seen)
 {
 	uint32_t id = atomic_load_explicit(&nr_modules, memory_order_relaxed) + 1;
@@ -147,6 +166,7 @@ static struct record *add(const struct dl_phdr_info *info, const struct module *
 	r->phdr = ph;
 	r->nr_phdr = info->dlpi_phnum;
 	r->m.id = id;
+	note_tls(&r->m, info);
 	facts_name(info->dlpi_name, &r->m);
 	c[id % CHUNK] = r;
 	atomic_store_explicit(&nr_modules, id, memory_order_release);
@@ -165,6 +185,7 @@ static bool meet_locked(const struct dl_phdr_info *info)
 		if (!same_module(&r->m, &m, info->dlpi_name ? info->dlpi_name : ""))
 			continue;
 		r->seen = refreshes;
+		note_tls(&r->m, info);
 		if (!atomic_load_explicit(&r->m.gone, memory_order_relaxed))
 			return false;
 		r->m.eh_frame_hdr = m.eh_frame_hdr;

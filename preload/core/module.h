@@ -11,6 +11,9 @@
 
 #define BUILD_ID_MAX 64
 
+/* Thread-local blocks of fixed place are looked for this far below a thread's pointer; more is rare. */
+#define MODULE_TLS_BYTES (64ul << 10)
+
 struct module {
 	uint32_t id;              /* from 1 */
 	uint32_t build_id_len;    /* bytes, 0 unknown */
@@ -19,6 +22,8 @@ struct module {
 	const char *path;         /* absolute where known; the vdso is "[vdso]" */
 	const void *eh_frame_hdr; /* NULL: none */
 	size_t eh_frame_hdr_bytes;
+	_Atomic uintptr_t tls_below; /* its thread-local block begins so far below each thread's pointer; 0: not at a fixed place */
+	size_t tls_bytes;
 	bool system;       /* under a system library directory (/lib, /usr/lib, /lib64, ...) or the vdso */
 	bool self;         /* libsnarl.so */
 	_Atomic bool gone; /* dlclose'd */
@@ -42,6 +47,9 @@ bool module_learn(uintptr_t addr);
 
 /* The module mapped at this address, or NULL. Lock-free, async-signal-safe, O(log modules). */
 const struct module *module_find(uintptr_t addr);
+
+/* The module whose thread-local block of fixed place lies `below` bytes below a thread's pointer, or NULL. O(modules). */
+const struct module *module_by_tls(uintptr_t below);
 
 const struct module *module_by_id(uint32_t id);
 

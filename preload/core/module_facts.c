@@ -157,6 +157,8 @@ bool facts_measure(const struct dl_phdr_info *info, struct module *m)
 	m->hi = (hi + 4095) & ~(uintptr_t)4095;
 	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
 		uintptr_t at = m->bias + ph[i].p_vaddr;
+		if (ph[i].p_type == PT_TLS)
+			m->tls_bytes = ph[i].p_memsz;
 		/* A segment that no PT_LOAD holds may not be mapped. */
 		if (!facts_segment(ph, info->dlpi_phnum, m->bias, at, PF_R, &seg_lo, &seg_hi))
 			continue;

@@ -21,12 +21,13 @@ struct finding_access {
 /* What lies at the address of an access. */
 struct finding_place {
 	enum { PLACE_UNKNOWN, PLACE_GLOBAL, PLACE_BLOCK, PLACE_THREAD_STACK, PLACE_TLS } what;
-	uintptr_t addr;  /* of the access */
-	uintptr_t start; /* block: where it begins */
-	size_t bytes;    /* block: its size */
-	uint32_t module; /* global: id */
-	uint32_t thread; /* block: who allocated it; stack, TLS: whose */
-	uint32_t stack;  /* block: where it was allocated */
+	uintptr_t addr;   /* of the access */
+	uintptr_t start;  /* block: where it begins */
+	size_t bytes;     /* block: its size */
+	uintptr_t offset; /* global: link-time address; TLS: within the module's thread-local block */
+	uint32_t module;  /* global, TLS: id, 0 not known */
+	uint32_t thread;  /* block: who allocated it; stack, TLS: whose */
+	uint32_t stack;   /* block: where it was allocated */
 };
 
 struct finding_thread {

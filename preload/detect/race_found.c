@@ -14,7 +14,6 @@
 
 #define TOLD      8192u
 #define MAX_HOLDS 32u
-#define TLS_BYTES (64ul << 10) /* static TLS below the thread's control block: more is rare */
 #define TCB_BYTES 2304ul
 
 /* Pairs of places that have been told, or are being told: a race in a loop comes by a million times. */
@@ -70,12 +69,18 @@ static bool look(struct thread *u, void *arg)
 {
 	struct finding_place *p = arg;
 	uintptr_t tcb = atomic_load(&u->info->handle);
-	if (p->addr >= u->stacks.lo && p->addr < u->stacks.hi)
-		p->what = PLACE_THREAD_STACK;
-	else if (p->addr >= tcb - TLS_BYTES && p->addr < tcb + TCB_BYTES)
+	const struct module *m = tcb && p->addr < tcb ? module_by_tls(tcb - p->addr) : NULL;
+	if (m) { /* first: libc counts a thread's own words as its stack */
 		p->what = PLACE_TLS;
-	else
+		p->module = m->id;
+		p->offset = atomic_load_explicit(&m->tls_below, memory_order_relaxed) - (tcb - p->addr);
+	} else if (p->addr >= u->stacks.lo && p->addr < u->stacks.hi) {
+		p->what = PLACE_THREAD_STACK;
+	} else if (p->addr >= tcb - MODULE_TLS_BYTES && p->addr < tcb + TCB_BYTES) {
+		p->what = PLACE_TLS;
+	} else {
 		return true;
+	}
 	p->thread = u->id;
 	return false;
 }
@@ -87,6 +92,7 @@ static struct finding_place place_of(uintptr_t addr)
 	if (m) {
 		p.what = PLACE_GLOBAL;
 		p.module = m->id;
+		p.offset = addr - m->bias;
 		return p;
 	}
 	struct heap_block b;
@@ -185,7 +191,7 @@ void emit_put_place(struct fmt *f, const struct finding_place *p)
 	field_x(f, ",\"address\":", p->addr);
 	if (m) {
 		field_u(f, ",\"module\":", m->id);
-		field_u(f, ",\"offset\":", p->addr - m->bias);
+		field_u(f, ",\"offset\":", p->offset);
 	}
 	if (p->what == PLACE_BLOCK) {
 		field_x(f, ",\"start\":", p->start);

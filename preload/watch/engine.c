@@ -362,9 +362,7 @@ const struct race_engine engine_for_rule = {
 
 static int32_t fs_offset(const void *p)
 {
-	uintptr_t fs;
-	__asm__("mov %%fs:0, %0" : "=r"(fs));
-	return (int32_t)((uintptr_t)p - fs);
+	return (int32_t)((uintptr_t)p - thread_pointer());
 }
 
 static const char *prepare(void)

@@ -45,7 +45,8 @@
  *         unguarded-write: "access" is a write without the lock that usually guards the place, "guarded" one under it.
  *         usual{lock held of}: the lock that was held in `held` of all `of` accesses (unguarded-write: writes) of the place so far.
  *         A data-race has place{what address}: what lies where they meet. what: "global" (module offset), "heap" (start size
- *         stack thread: the block, where and by whom it was allocated), "stack" (thread: whose), "tls" (thread), "unknown".
+ *         stack thread: the block, where and by whom it was allocated), "stack" (thread: whose), "tls" (thread, and module offset
+ *         where known: within its thread-local block), "unknown".
  *         In a ring, threads[i] wants a lock that threads[i+1] holds, and the last one's is held by threads[0].
  *         {"type":"finding","id":1,"kind":"deadlock","grade":"confirmed","fingerprint":"00ab…","message":"…","locks":[3,4],
  *          "threads":[{"thread":2,"role":"waiter","wants":{"lock":4,"mode":"write","how":"block","stack":11,"call":"pthread_mutex_lock"},
