@@ -148,16 +148,19 @@ static bool report(const struct access *a, uintptr_t addr, uint64_t mask, uint64
 
 static void make_sync(struct granule *g, uintptr_t addr, uint64_t mask, struct race_thread *rt);
 
-/* A write, and those reads that record `many` stands for. True: it is a flag. */
+/* A write, and those reads that record `many` stands for. True: it is a flag, and nothing has been forgotten: make_sync is to tell
+ * the readers. */
 static bool write_after_many(const struct access *a, struct granule *g, uintptr_t addr, uint64_t mask, uint64_t many, bool keep)
 {
 	uint64_t r[READERS];
 	uint32_t context[READERS];
 	bool flag = false;
-	unsigned nr = readers_take(g, many, mask, keep, r, context);
+	unsigned nr = readers_take(g, many, mask, false, r, context);
 	for (unsigned i = 0; i < nr && !flag; i++)
 		if (a->rt->vc[slot_of(r[i])] < r[i] >> 32 && !(r[i] & RECORD_GUESS))
 			flag = report(a, addr, mask & r[i], r[i], context[i]);
+	if (keep && !flag)
+		readers_take(g, many, mask, true, r, context);
 	return flag;
 }
 
@@ -178,14 +181,13 @@ static bool rule(const struct access *a, struct granule *g, uintptr_t addr, uint
 			many = i;
 	}
 	if (many < GRANULE_RECORDS && a->write && r[many] & mask) {
-		bool flag = write_after_many(a, g, addr, mask, r[many], keep);
-		r[many] = r[many] & RECORD_MASK & ~mask ? r[many] & ~mask : 0;
-		if (keep)
-			atomic_store_explicit(&g->record[many], r[many], memory_order_relaxed);
-		if (flag && keep) {
+		if (write_after_many(a, g, addr, mask, r[many], keep) && keep) {
 			make_sync(g, addr, mask, rt);
 			return false;
 		}
+		r[many] = r[many] & RECORD_MASK & ~mask ? r[many] & ~mask : 0;
+		if (keep)
+			atomic_store_explicit(&g->record[many], r[many], memory_order_relaxed);
 	}
 	for (unsigned i = 0; i < GRANULE_RECORDS; i++) {
 		if (i == many || !(r[i] & mask) || r[i] & RECORD_GUESS || rt->vc[slot_of(r[i])] >= r[i] >> 32 || !(a->write || r[i] & RECORD_WRITE))

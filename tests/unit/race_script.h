@@ -16,7 +16,7 @@
 
 static uint32_t next_thread;
 static struct race_report last;
-static unsigned found;
+static unsigned found, flags;
 static struct {
 	uintptr_t addr;
 	size_t bytes;
@@ -27,6 +27,7 @@ static void on_race(struct thread *t, const struct race_report *r)
 	(void)t;
 	last = *r;
 	found++;
+	flags += r->flag;
 }
 
 static void on_forget_all(uintptr_t addr, size_t bytes)
@@ -74,9 +75,11 @@ static unsigned races(void)
 	return n;
 }
 
+static bool (*flag_at)(uintptr_t read_pc, uintptr_t write_pc); /* before start */
+
 static int start(void **state)
 {
-	static const struct race_engine engine = { .forget_all = on_forget_all };
+	const struct race_engine engine = { .forget_all = on_forget_all, .flag = flag_at };
 	(void)state;
 	return race_start(&engine, on_race) ? 0 : 1;
 }
