@@ -63,6 +63,13 @@ bool adhoc_decides(const struct decoder *d, const uint8_t *code, size_t bytes)
 		}
 		if (x.kind != INSN_PLAIN)
 			return false;
+		if (flags && x.reads & carries) { /* setcc, cmov: what came of the comparison is in a register now */
+			if (!x.changes || x.is & INSN_WRITES)
+				return false;
+			carries = x.changes;
+			flags = false;
+			continue;
+		}
 		bool from_slot = x.is & INSN_READS && in_slot(&slots, &x);
 		if (!flags && (x.reads & carries || from_slot)) {
 			/* Tested or compared; not changed on the way to somewhere, and not an address. */

@@ -31,6 +31,9 @@ static void test_decides(void **state)
 	assert_true(decides(CODE(LOAD_EAX, 0x83, 0xe0, 0x01, TEST_EAX, JE)));              /* ... and $1,%eax ; test ; je */
 	assert_true(decides(CODE(LOAD_EAX, 0x31, 0xd2, TEST_EAX, JE)));                    /* something else in between */
 	assert_true(decides(CODE(LOAD_RAX, 0x8b, 0x00, RET)));                             /* mov x,%rax ; mov (%rax),%eax */
+	assert_true(decides(CODE(LOAD_EAX, TEST_EAX, 0x0f, 0x95, 0xc0, 0x38, 0x07, JE))); /* ... test ; setne %al ; cmp %al,(%rdi) ; je */
+	assert_false(decides(CODE(LOAD_EAX, TEST_EAX, 0x0f, 0x95, 0xc0, RET)));           /* ... handed on */
+	assert_false(decides(CODE(LOAD_EAX, TEST_EAX, 0x0f, 0x95, 0x07, JE)));            /* ... stored: setne (%rdi) */
 	/* By way of the stack: mov %eax,-4(%rbp) ; mov -4(%rbp),%edx ; test %edx,%edx ; je */
 	assert_true(decides(CODE(LOAD_EAX, 0x89, 0x45, 0xfc, 0x8b, 0x55, 0xfc, 0x85, 0xd2, JE)));
 	assert_true(decides(CODE(LOAD_EAX, 0x89, 0x45, 0xfc, 0x31, 0xc0, 0x3b, 0x55, 0xfc, JE)));  /* ... cmp -4(%rbp),%edx ; je */
