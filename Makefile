@@ -95,7 +95,9 @@ $(BUILD)/demos/%: demos/%.c Makefile
 # -fno-builtin: what a test allocates and frees is to happen, and a malloc of its own is not to be seen through.
 $(BUILD)/tests/%: tests/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 $(WARN) -D_GNU_SOURCE -Itests/lib -O1 -g -fno-builtin -pthread $(OPENMP) -MMD -MP -o $@ $< -ldl
+	$(CC) -std=gnu11 $(WARN) -D_GNU_SOURCE -Itests/lib -O1 -g -fno-builtin -pthread $(OPENMP) $(OWN_FLAGS) -MMD -MP -o $@ $< -ldl
+
+$(BUILD)/tests/patch/cancels: OWN_FLAGS := -fexceptions
 
 $(BUILD)/tests/%: tests/%.cc Makefile
 	@mkdir -p $(@D)

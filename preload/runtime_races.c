@@ -56,10 +56,11 @@ void races_begin(const struct options *o, uint32_t nr_modules, void (*say)(const
 	if (!engine_wanted(&how))
 		return;
 	const char *why = engine_start(&how);
-	if (!why)
+	if (!why) {
 		process_events.signal_action = signals_action; /* the handlers are ours from now on, whatever comes */
-	if (!why)
+		process_events.cancel_signal = signals_cancel;
 		process_events.gs_wanted = gs_wanted;
+	}
 	if (!why && !race_start(&engine_for_rule, race_found))
 		why = "no memory for its shadow";
 	if (why) {

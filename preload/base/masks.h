@@ -18,7 +18,6 @@ struct masks {
 	uint64_t really;  /* of these, those that are so for the kernel as well */
 	uint64_t held;    /* sent to this thread, to be sent again when they are not blocked */
 	uint64_t waits;   /* while waiting: under which mask */
-	bool async;       /* may be cancelled at any instruction */
 	bool child;       /* a vfork child has set its mask: its parent sleeps */
 	bool waiting;     /* in a call that waits under a mask: the kernel has the program's own */
 };

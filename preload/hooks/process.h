@@ -21,6 +21,8 @@ struct process_events {
 	void (*gs_wanted)(void);
 	/* sigaction(2), where handlers are called through the runtime's own. False: libc's to do. result: 0 or a negative errno. */
 	bool (*signal_action)(int nr, const struct sigaction *act, struct sigaction *old, int *result);
+	/* Puts the runtime's handler before libc's for cancellation. False: libc's is not there yet. */
+	bool (*cancel_signal)(void);
 };
 extern struct process_events process_events;
 

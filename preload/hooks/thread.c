@@ -309,30 +309,6 @@ INTERPOSE(int, thrd_detach, (thrd_t thread))
 	return r;
 }
 
-/* It will wake from whatever it waits in. */
-INTERPOSE(int, pthread_cancel, (pthread_t thread))
-{
-	struct thread *t = hook_thread();
-	bool joined;
-	struct thread_info *info = t ? thread_by_handle((uintptr_t)thread, &joined) : NULL;
-	struct thread *u = info && !joined ? atomic_load(&info->live) : NULL;
-	if (u)
-		atomic_store(&u->cancelled, true);
-	if (t)
-		hook_unwind_resolve(true);
-	return REAL(pthread_cancel)(thread);
-}
-
-INTERPOSE(int, pthread_setcanceltype, (int type, int *old))
-{
-	if (type == PTHREAD_CANCEL_ASYNCHRONOUS)
-		masks.async = true; /* before: it may be over at once */
-	int r = REAL(pthread_setcanceltype)(type, old);
-	if (r == 0)
-		masks.async = type == PTHREAD_CANCEL_ASYNCHRONOUS;
-	return r;
-}
-
 /* The end of a thread is noticed by its key (above). */
 INTERPOSE(void, pthread_exit, (void *value))
 {

@@ -6,7 +6,6 @@
  */
 #include "watch/miss.h"
 
-#include "base/masks.h"
 #include "base/sys.h"
 #include "detect/race.h"
 #include "detect/verbs.h"
@@ -16,7 +15,6 @@
 
 #include <asm/prctl.h>
 #include <cpuid.h>
-#include <pthread.h>
 #include <stddef.h>
 
 __thread struct watch_tls watch_tls;
@@ -151,9 +149,6 @@ __attribute__((used, visibility("hidden"))) void watch_slow(struct watch_frame *
 	struct watch_thread *w = watch_tls.self;
 	if (!t || !w || !t->race)
 		return;
-	int type = PTHREAD_CANCEL_DEFERRED;
-	if (unlikely(masks.async)) /* it would leave our locks taken; libc only notes it down */
-		pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &type);
 	gate_shut();
 	if (unlikely(race_stopped || watch_gs() != w->plane->gs))
 		watch_in_vain();
@@ -180,21 +175,33 @@ __attribute__((used, visibility("hidden"))) void watch_slow(struct watch_frame *
 		break;
 	}
 	gate_open();
-	if (unlikely(type == PTHREAD_CANCEL_ASYNCHRONOUS)) {
-		uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
-		if (sp - (uintptr_t)w->stack < WATCH_STACK_BYTES)
-			watch_tls.pending |= WATCH_CANCEL; /* once we are back on the program's */
-		else
-			pthread_setcanceltype(type, &type);
-	}
 }
 
+/*
+ * To an unwinder an entry is the frame of a signal that came when the program was about to run the watched instruction: rules for
+ * every place of it, so that clean-ups run when a thread is cancelled here, and debuggers see whose code called. The CFA is
+ * the program's stack pointer: the stub has moved it by 128 bytes and pushed rdi, rsi and the way back. The program's place stands first
+ * in the site, which is in rsi until it is pushed at CFA - 224.
+ */
+#define RA_BY_RSI  ".cfi_escape 0x16, 16, 3, 0x74, 0, 0x06\n"                   /* val_expression: *(rsi + 0) */
+#define RA_PUSHED  ".cfi_escape 0x16, 16, 5, 0x08, 224, 0x1c, 0x06, 0x06\n"     /* val_expression: **(CFA - 224) */
+#define PUSH(reg)  "push %" reg "; .cfi_adjust_cfa_offset 8\n"
+#define KEEP(reg)  PUSH(reg) ".cfi_rel_offset %" reg ", 0\n"
+#define POP(reg)   "pop %" reg "; .cfi_adjust_cfa_offset -8\n"
+#define BACK(reg)  POP(reg) ".cfi_restore %" reg "\n"
 /* clang-format off */
-#define PUSH_CALLER "push %rax; push %rcx; push %rdx; push %r8; push %r9; push %r10; push %r11; push %rdi; push %rsi\n"
-#define POP_CALLER  "pop %rsi; pop %rdi; pop %r11; pop %r10; pop %r9; pop %r8; pop %rdx; pop %rcx; pop %rax\n"
+#define PUSH_CALLER KEEP("rax") KEEP("rcx") KEEP("rdx") KEEP("r8") KEEP("r9") KEEP("r10") KEEP("r11") PUSH("rdi") PUSH("rsi") RA_PUSHED
+#define POP_CALLER  POP("rsi") RA_BY_RSI POP("rdi") BACK("r11") BACK("r10") BACK("r9") BACK("r8") BACK("rdx") BACK("rcx") BACK("rax")
 __asm__(
 	".text\n"
 	".p2align 4\n"
+	".cfi_startproc\n"
+	".cfi_signal_frame\n"
+	".cfi_def_cfa %rsp, 152\n"
+	".cfi_offset %rdi, -136\n"
+	".cfi_offset %rsi, -144\n"
+	RA_BY_RSI
+	".cfi_remember_state\n"
 	".hidden watch_entry_miss\n.globl watch_entry_miss\n.type watch_entry_miss, @function\n"
 	"watch_entry_miss:\n"
 	PUSH_CALLER
@@ -203,12 +210,15 @@ __asm__(
 	"	call watch_miss_fast\n"
 	"	test %al, %al\n"
 	"	je 1f\n"
+	".cfi_remember_state\n"
 	POP_CALLER
 	"	ret\n"
+	".cfi_restore_state\n"
 	"1:	xor %esi, %esi\n"
 	"	jmp watch_to_slow\n"
 	".size watch_entry_miss, . - watch_entry_miss\n"
 
+	".cfi_restore_state\n.cfi_remember_state\n"
 	".hidden watch_entry_sync\n.globl watch_entry_sync\n.type watch_entry_sync, @function\n"
 	"watch_entry_sync:\n"
 	PUSH_CALLER
@@ -216,6 +226,7 @@ __asm__(
 	"	jmp watch_to_slow\n"
 	".size watch_entry_sync, . - watch_entry_sync\n"
 
+	".cfi_restore_state\n"
 	".hidden watch_entry_rep\n.globl watch_entry_rep\n.type watch_entry_rep, @function\n"
 	"watch_entry_rep:\n"
 	PUSH_CALLER
@@ -224,10 +235,13 @@ __asm__(
 
 	".type watch_to_slow, @function\n"
 	"watch_to_slow:\n"
-	"	push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15; pushfq\n"
+	KEEP("rbx") KEEP("rbp") KEEP("r12") KEEP("r13") KEEP("r14") KEEP("r15")
+	"	pushfq\n"
+	".cfi_adjust_cfa_offset 8\n"
 	"	cld\n"
 	"	mov %rsp, %rdi\n"
 	"	mov %rsp, %rbx\n"
+	".cfi_def_cfa_register %rbx\n"
 	"	mov watch_tls@gottpoff(%rip), %rbp\n"
 	"	mov %fs:(%rbp), %r12\n" /* stack_top is its first member */
 	"	test %r12, %r12\n"
@@ -249,17 +263,22 @@ __asm__(
 	"	xor %edx, %edx\n"
 	"	xrstor64 (%rsp)\n"
 	"	mov %rbx, %rsp\n"
+	".cfi_def_cfa_register %rsp\n"
 	"	test %r12, %r12\n"
 	"	je 2f\n"
 	"	mov %r12, %fs:(%rbp)\n"
 	"	cmpq $0, %fs:16(%rbp)\n" /* pending: looked at after it counts as left */
 	"	je 2f\n"
 	"	call signals_deliver_slow\n"
-	"2:	popfq; pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
+	"2:	popfq\n"
+	".cfi_adjust_cfa_offset -8\n"
+	BACK("r15") BACK("r14") BACK("r13") BACK("r12") BACK("rbp") BACK("rbx")
 	POP_CALLER
 	"	ret\n"
-	".size watch_to_slow, . - watch_to_slow\n");
+	".size watch_to_slow, . - watch_to_slow\n"
+	".cfi_endproc\n");
 /* clang-format on */
 _Static_assert(offsetof(struct watch_tls, stack_top) == 0, "the entries' assembly");
 _Static_assert(offsetof(struct watch_tls, pending) == 16, "the entries' assembly");
+_Static_assert(offsetof(struct watch_site, pc) == 0, "the entries' unwind rules");
 _Static_assert(sizeof(struct watch_frame) == 19 * 8, "the entries' assembly");

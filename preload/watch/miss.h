@@ -32,9 +32,8 @@ struct watch_thread {
 struct watch_tls {
 	void *stack_top; /* of our own stack, NULL: in use, or none */
 	struct watch_thread *self;
-	uint64_t pending; /* signals queued until we are out of the slow path; WATCH_CANCEL: cancellation was put off */
+	uint64_t pending; /* signals queued until we are out of the slow path */
 };
-#define WATCH_CANCEL      (1ull << (32 - 1)) /* libc's own signal for it, which never is queued */
 #define WATCH_STACK_BYTES (128u << 10)
 extern __thread struct watch_tls watch_tls __attribute__((tls_model("initial-exec")));
 

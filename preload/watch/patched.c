@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/sys.h"
+#include "watch/check.h"
 #include "watch/patch.h"
 
 #include <fcntl.h>
@@ -103,11 +104,11 @@ static const struct patched *by_text(uintptr_t ip)
 	return NULL;
 }
 
-uintptr_t patched_stub_of(const struct patched *c, uintptr_t ip)
+/* Sites come in the order of their code: how many checks begin at or before this offset. */
+static uint32_t sites_before(const struct patched *c, uint32_t off)
 {
-	/* Sites come in the order of their code: the last check that begins at or before ip. */
 	const struct watch_site *s = (const struct watch_site *)(c->arena + c->plan.sites_at);
-	uint32_t off = (uint32_t)(ip - c->arena), lo = 0, hi = c->plan.nr_sites;
+	uint32_t lo = 0, hi = c->plan.nr_sites;
 	while (lo < hi) {
 		uint32_t mid = (lo + hi) / 2;
 		if (s[mid].check <= off)
@@ -115,16 +116,76 @@ uintptr_t patched_stub_of(const struct patched *c, uintptr_t ip)
 		else
 			hi = mid;
 	}
-	if (!lo)
-		return 0;
-	const struct watch_way *w = &c->plan.ways[lo - 1];
-	return s[lo - 1].flags & (SITE_SYNC | SITE_REP) || off >= w->resume ? 0 : c->arena + w->stub;
+	return lo;
 }
 
-uintptr_t patched_place(const struct patched *c, uintptr_t ip)
+uintptr_t patched_stub_of(const struct patched *c, uintptr_t ip)
+{
+	const struct watch_site *s = (const struct watch_site *)(c->arena + c->plan.sites_at);
+	uint32_t off = (uint32_t)(ip - c->arena), n = sites_before(c, off);
+	if (!n)
+		return 0;
+	const struct watch_way *w = &c->plan.ways[n - 1];
+	return s[n - 1].flags & (SITE_SYNC | SITE_REP) || off >= w->resume ? 0 : c->arena + w->stub;
+}
+
+/* The site whose stub this is, or whose call stands in line here; NULL: neither. */
+static const struct watch_site *stub_at(const struct patched *c, uint32_t off)
+{
+	const struct plan_moved *m = plan_moved_to(&c->plan, off);
+	const struct watch_site *s = (const struct watch_site *)(c->arena + c->plan.sites_at);
+	for (uint32_t n = sites_before(c, off), tries = 0; m && n-- && tries < WINDOW_ACCESSES; tries++) {
+		const struct watch_way *w = &c->plan.ways[n];
+		if (w->stub > off)
+			continue;
+		if (w->stub < w->resume && off < w->resume)
+			return &s[n]; /* in line */
+		/* The stubs stand behind their window, in the order of its checks. */
+		if (w->stub > w->resume)
+			return w->stub >= m->to ? &s[n] : NULL;
+	}
+	return NULL;
+}
+
+/* Where in a stub (emit_call in check.c). */
+static unsigned below(const struct patched *c, uint32_t off, uint32_t stub)
+{
+	static const uint8_t up[] = { 0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0 }; /* lea 128(%rsp),%rsp; before it the two pops */
+	const uint8_t *ip = (const uint8_t *)c->arena + off;
+	switch (off - stub) {
+	case 0:
+		return 0;
+	case 5: /* behind lea -128(%rsp),%rsp */
+		return 128;
+	case 6:
+		return 136;
+	case 7:
+		return 144;
+	}
+	if (memcmp(ip, up, sizeof up) == 0)
+		return 128;
+	if (*ip == 0x5f && memcmp(ip + 1, up, sizeof up) == 0)
+		return 136;
+	return *ip == 0xe9 && memcmp(ip - sizeof up, up, sizeof up) == 0 ? 0 : 144;
+}
+
+/* Between the instructions that a call was made of (emit_call_from in emit.c)? */
+static bool in_call(const struct patched *c, uint32_t off)
+{
+	static const uint8_t call[] = { 0x48, 0x8d, 0x64, 0x24, 0xf8, 0xc7, 0x04, 0x24 }, steps[] = { 5, 12, 20 };
+	for (unsigned i = 0; i < ARRAY_SIZE(steps); i++)
+		if (off >= steps[i] && memcmp((const uint8_t *)c->arena + off - steps[i], call, sizeof call) == 0)
+			return true;
+	return false;
+}
+
+uintptr_t patched_place(const struct patched *c, uintptr_t ip, unsigned *stack_below)
 {
 	uint32_t off = (uint32_t)(ip - c->arena);
-	const struct plan_moved *m = plan_moved_to(&c->plan, off);
+	const struct watch_site *s = stub_at(c, off);
+	*stack_below = s ? below(c, off, c->plan.ways[s - (const struct watch_site *)(c->arena + c->plan.sites_at)].stub)
+			 : in_call(c, off) ? 8 : 0;
+	const struct plan_moved *m = plan_moved_to(&c->plan, s ? s->check : off);
 	return m ? c->plan.base + m->from : 0;
 }
 

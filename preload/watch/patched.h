@@ -39,9 +39,9 @@ const struct patched *patched_find(uintptr_t ip);
 
 /* ip is in the arena. If it is in a check: where the slow path of it begins; else 0. */
 uintptr_t patched_stub_of(const struct patched *c, uintptr_t ip);
-/* ip is in the arena: the place in the program where it stands before or in an instruction; 0: nowhere. In a stub it is the window's
- * last one. */
-uintptr_t patched_place(const struct patched *c, uintptr_t ip);
+/* ip is in the arena: the place in the program where it stands before or in an instruction; 0: nowhere. *below: by how much
+ * its stack pointer is below the program's there: 0; 8 within a call; in a stub 128, 136 (%rdi has been pushed) or 144 (%rsi as well). */
+uintptr_t patched_place(const struct patched *c, uintptr_t ip, unsigned *below);
 
 /* ip is an address of the program: where the instruction there is now if a patch has covered it, else 0. */
 uintptr_t patched_moved(uintptr_t ip);

@@ -11,7 +11,6 @@
 #include "watch/patched.h"
 #include "watch/miss.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -184,7 +183,10 @@ static bool put_off(int nr, const siginfo_t *si, ucontext_t *uc)
 		return false;
 	queue->info[nr] = *si;
 	watch_tls.pending |= 1ull << (nr - 1);
-	sigaddset(&uc->uc_sigmask, nr);
+	uint64_t word; /* sigaddset knows nothing of libc's own */
+	memcpy(&word, &uc->uc_sigmask, sizeof word);
+	word |= 1ull << (nr - 1);
+	memcpy(&uc->uc_sigmask, &word, sizeof word);
 	return true;
 }
 
@@ -197,16 +199,9 @@ static void send_again(uint64_t set)
 
 COLD ALIGNS void signals_deliver_slow(void)
 {
-	uint64_t set = watch_tls.pending & ~WATCH_CANCEL;
-	bool cancel = watch_tls.pending & WATCH_CANCEL;
+	uint64_t set = watch_tls.pending;
 	watch_tls.pending = 0;
-	if (set)
-		send_again(set);
-	int was;
-	if (cancel)
-		pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &was); /* it may not return */
-	if (!set)
-		return;
+	send_again(set);
 	sys4(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, NULL, 8);
 }
 
@@ -245,9 +240,39 @@ static void trapped(uintptr_t at)
 
 uint32_t signals_traps_taken_away(void) { return atomic_load(&traps_taken_away); }
 
+/* What the program is shown of a thread in a trampoline: its own place, stack pointer and, where a stub has pushed them, registers. */
+struct place {
+	greg_t ip, sp, di, si;
+};
+
+static struct place place_of(const ucontext_t *uc)
+{
+	const greg_t *r = uc->uc_mcontext.gregs;
+	return (struct place){ r[REG_RIP], r[REG_RSP], r[REG_RDI], r[REG_RSI] };
+}
+
+static void place_set(ucontext_t *uc, const struct place *p)
+{
+	greg_t *r = uc->uc_mcontext.gregs;
+	r[REG_RIP] = p->ip;
+	r[REG_RSP] = p->sp;
+	r[REG_RDI] = p->di;
+	r[REG_RSI] = p->si;
+}
+
+static void place_shown(struct place *p, uintptr_t ip, unsigned below)
+{
+	p->ip = (greg_t)ip;
+	p->sp += (greg_t)below;
+	if (below > 128)
+		p->di = *(greg_t *)(p->sp - 136);
+	if (below > 136)
+		p->si = *(greg_t *)(p->sp - 144);
+}
+
 /* Where a thread goes on that met a fault of ours at *ip; 0: it is none. *stands: the place of the program it stands at if
  * that is somewhere else, else 0. */
-static uintptr_t fault_of_ours(int nr, bool fault, uintptr_t ip, uintptr_t *stands)
+static uintptr_t fault_of_ours(int nr, bool fault, uintptr_t ip, uintptr_t *stands, unsigned *below)
 {
 	uintptr_t to = 0;
 	patched_enter();
@@ -256,7 +281,7 @@ static uintptr_t fault_of_ours(int nr, bool fault, uintptr_t ip, uintptr_t *stan
 		to = patched_stub_of(c, ip); /* a check, of an address that has no plane */
 	else if (nr == SIGTRAP && fault && (to = patched_trap(ip - 1)))
 		trapped(ip - 1); /* a window too short for a jump */
-	*stands = c && !to ? patched_place(c, ip) : 0;
+	*stands = c && !to ? patched_place(c, ip, below) : 0;
 	patched_leave();
 	return to;
 }
@@ -274,7 +299,8 @@ static void on_signal(int nr, siginfo_t *si, void *context)
 	ucontext_t *uc = context;
 	greg_t *ip = &uc->uc_mcontext.gregs[REG_RIP];
 	bool fault = (nr == SIGSEGV || nr == SIGBUS || nr == SIGTRAP) && si->si_code > 0;
-	uintptr_t stands, to = fault_of_ours(nr, fault, (uintptr_t)*ip, &stands);
+	unsigned below = 0;
+	uintptr_t stands, to = fault_of_ours(nr, fault, (uintptr_t)*ip, &stands, &below);
 	if (to) {
 		*ip = (greg_t)to;
 		return;
@@ -282,22 +308,42 @@ static void on_signal(int nr, siginfo_t *si, void *context)
 	masks.really &= ~(1ull << (nr - 1));
 	if (!fault && (keep(nr, si, uc) || (in_our_way() && put_off(nr, si, uc))))
 		return;
-	greg_t stood = *ip, shown = stood;
-	if (stands)
-		*ip = shown = (greg_t)stands;
+	struct place stood = place_of(uc), shown = stood;
+	if (stands) {
+		place_shown(&shown, stands, below);
+		place_set(uc, &shown);
+	}
 	uint64_t save[ARRAY_SIZE(race_tls.save)];
 	memcpy(save, race_tls.save, sizeof save);
 	call_program(nr, si, uc);
 	memcpy(race_tls.save, save, sizeof save);
 	/* On from where it stood, perhaps in the middle of a check; or where the handler wants it, whose bytes may have moved. */
-	if (*ip == shown)
-		*ip = stood;
-	else if ((to = moved((uintptr_t)*ip)))
+	if (*ip == shown.ip && below)
+		place_set(uc, &stood);
+	else if (*ip == shown.ip)
+		*ip = stood.ip;
+	else if (*ip != shown.ip && (to = moved((uintptr_t)*ip)))
 		*ip = (greg_t)to;
 }
 
 /* ---- what the program asks for ------------------------------------------------------------------------------------
  */
+
+#define CANCEL 32 /* source: glibc, nptl/pthreadP.h */
+
+bool signals_cancel(void)
+{
+	struct kernel_action a;
+	if (!atomic_load(&on))
+		return true;
+	if (sys4(SYS_rt_sigaction, CANCEL, NULL, &a, 8) != 0 || !is_handler(a.handler))
+		return false;
+	if (a.handler != (void *)(uintptr_t)on_signal) {
+		program[CANCEL] = a;
+		install(CANCEL, &a);
+	}
+	return true;
+}
 
 static uint64_t mask_of(const sigset_t *s)
 {

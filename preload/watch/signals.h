@@ -19,6 +19,9 @@ void signals_start(void);
 /* As sigaction(2): what the program asks for and gets told. result: 0 or a negative errno. False: not ours to do. */
 bool signals_action(int nr, const struct sigaction *act, struct sigaction *old, int *result);
 
+/* Puts ours before libc's handler for cancellation, which unwinds from wherever the thread is. False: libc has none yet. */
+bool signals_cancel(void);
+
 /* No signal arrives between the two. */
 uint64_t signals_block(void);
 void signals_unblock(uint64_t had);
