@@ -112,21 +112,38 @@ HOT struct granule *shadow_granule(uintptr_t addr)
 }
 
 /*
- * A line is 64 bytes of the program, eight granules. Its byte says whether they can hold anything, so that whoever gives memory
- * back or gets it looks at that byte and not at 256 bytes of shadow; where a whole line was given back at once, one record beside
- * it stands for all eight, which are empty until somebody asks (shadow_get spells it out).
+ * Beside each granule a byte says whether it can hold anything, so that whoever gives memory back or gets it looks at eight of
+ * them at once and not at 256 bytes of shadow. What is given back together has one record for each line (64 bytes of the program)
+ * that stands for all its granules there, which are empty until somebody asks (shadow_get spells it out); of these there are two:
+ * GONE for the block that holds the line's first granule, GONE_TOO for the one that holds its last. A page's byte is 0 while it is
+ * for sure that all its granules' are.
  */
-enum line { LINE_EMPTY, LINE_USED, LINE_GONE };
+enum granule_state { GRANULE_EMPTY = 0, GRANULE_USED = 1, GRANULE_GONE = 2, GRANULE_GONE_TOO = 4 };
 #define LINE_BYTES   64u
 #define SHADOW_BYTES (1ul << (REGION_BITS - 3) << 5) /* of granules in a region, which begins at a multiple of that */
 
-HOT _Atomic uint8_t *line_of(const struct granule *g)
+HOT _Atomic uint8_t *state_of(const struct granule *g)
 {
 	uintptr_t at = (uintptr_t)g, base = at & ~(SHADOW_BYTES - 1);
-	return (_Atomic uint8_t *)(base + SHADOW_BYTES + ((at - base) >> 8));
+	return (_Atomic uint8_t *)(base + SHADOW_BYTES + (at - base) / sizeof *g);
 }
 
-/* Pages of shadow are counted before they are touched, so a line's first record is not the fast half's business. */
+HOT void page_use(const struct granule *g)
+{
+	uintptr_t at = (uintptr_t)g, base = at & ~(SHADOW_BYTES - 1);
+	_Atomic uint8_t *page = (_Atomic uint8_t *)(base + SHADOW_BYTES + SHADOW_BYTES / sizeof *g + (at - base) / (512 * sizeof *g));
+	if (unlikely(!atomic_load_explicit(page, memory_order_relaxed)))
+		atomic_store_explicit(page, 1, memory_order_relaxed);
+}
+
+/* It is about to hold something. */
+HOT void granule_use(const struct granule *g)
+{
+	page_use(g);
+	atomic_store_explicit(state_of(g), GRANULE_USED, memory_order_relaxed);
+}
+
+/* Pages of shadow are counted before they are touched, so a granule's first record is not the fast half's business. */
 extern bool shadow_counted;
 
 /* The part of a context that the record itself keeps, with the check of the other part. */
@@ -282,12 +299,11 @@ HOT bool granule_access(struct race_thread *rt, struct granule *g, uint64_t mask
 	if (covered)
 		return true;
 	if (!(r[0] | r[1] | r[2])) {
-		_Atomic uint8_t *line = line_of(g);
-		uint8_t is = atomic_load_explicit(line, memory_order_relaxed);
-		if (unlikely(is != LINE_USED)) {
-			if (is == LINE_GONE || shadow_counted)
+		uint8_t is = atomic_load_explicit(state_of(g), memory_order_relaxed);
+		if (unlikely(is != GRANULE_USED)) {
+			if (is || shadow_counted)
 				return false;
-			atomic_store_explicit(line, LINE_USED, memory_order_relaxed);
+			granule_use(g);
 		}
 	}
 	rt->nonempty = true;

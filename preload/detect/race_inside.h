@@ -52,16 +52,18 @@ uint64_t sync_count(void);
 /* ---- shadow.c */
 
 bool shadow_start(void);
-/* As shadow_granule, ready to be written to: mapping the region if need be, its line's byte LINE_USED. NULL: no such memory, or none left. */
+/* As shadow_granule, ready to be written to: mapping the region if need be, its byte GRANULE_USED. NULL: no such memory, or none left. */
 struct granule *shadow_get(uintptr_t addr);
-/* All of a line (64 bytes at a multiple of that) has just been written so, and nothing else is known of it any more; forgotten
- * where there is no memory for that. record: as granule_put takes it, but for the mask. */
-void shadow_line_gone(uintptr_t addr, uint64_t record, uint32_t context);
+/* Nothing is known of it any more; its state is as it was. */
+void shadow_granule_wipe(struct granule *g, uintptr_t addr);
+/* The granules of [addr, end), both multiples of 8, have just been written so, and nothing is known of them; forgotten where there is
+ * no memory for that. record: as granule_put takes it, but for the mask. */
+void shadow_gone(uintptr_t addr, uintptr_t end, uint64_t record, uint32_t context);
 /* The end of the stretch of shadow that addr lies in, or where the next one may begin. */
 HOT uintptr_t shadow_region_end(uintptr_t addr) { return (addr | ((1ul << REGION_BITS) - 1)) + 1; }
 void shadow_wipe(uintptr_t addr, size_t bytes);
 void shadow_fork_child(void);
-/* The first address in [addr, end) whose line may hold anything; end: none. cost: 1 ns for each 512 bytes. */
+/* The first address in [addr, end) whose line may hold anything; end: none. cost: 1 ns for each line, for each 32 KiB where nothing is. */
 uintptr_t shadow_next(uintptr_t addr, uintptr_t end);
 
 /* ---- readers.c: where a granule's reads go for which it has no room */

@@ -2,6 +2,7 @@
 #include "detect/race_found.h"
 #include "detect/hybrid.h"
 #include "detect/race_inside.h"
+#include "detect/shadow_region.h"
 
 /*
  * A block that is freed stays written by whoever freed it until it is handed out anew, in its first bytes: who uses it later is
@@ -20,32 +21,60 @@ void mem_fresh(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
 		race_engine.forget(t, addr, bytes);
 }
 
-/* A write to what is known of a line from addr on, not kept. */
-static void check_line(const struct access *a, struct granule *g, uintptr_t addr, uintptr_t stop)
+/* A write to what is known of [addr, end), not kept. */
+static void check(const struct access *a, uintptr_t addr, uintptr_t end)
 {
-	for (uintptr_t to; addr < stop; g++, addr = to) {
-		to = (addr | 7) + 1 < stop ? (addr | 7) + 1 : stop;
-		if (granule_any(g))
-			race_freed(a, g, addr, granule_mask(addr, (unsigned)(to - addr)), false);
+	while ((addr = shadow_next(addr, end)) < end) {
+		struct granule *g = shadow_granule(addr);
+		uintptr_t stop = (addr | (LINE_BYTES - 1)) + 1 < end ? (addr | (LINE_BYTES - 1)) + 1 : end;
+		for (uintptr_t to; addr < stop; g++, addr = to) {
+			uint8_t is = atomic_load_explicit(state_of(g), memory_order_relaxed);
+			to = (addr | 7) + 1 < stop ? (addr | 7) + 1 : stop;
+			if (is == GRANULE_EMPTY || (is != GRANULE_USED && !shadow_get(addr)))
+				continue;
+			if (granule_any(g))
+				race_freed(a, g, addr, granule_mask(addr, (unsigned)(to - addr)), false);
+		}
 	}
 }
 
-/* The same for [addr, end), which may be long. */
-static void check(const struct access *a, uintptr_t addr, uintptr_t end)
+/* A write to [addr, end), kept: granule by granule. */
+static void keep(const struct access *a, uintptr_t addr, uintptr_t end)
 {
-	for (uintptr_t stop; (addr = shadow_next(addr, end)) < end; addr = stop) {
-		struct granule *g = shadow_granule(addr);
-		stop = (addr | (LINE_BYTES - 1)) + 1 < end ? (addr | (LINE_BYTES - 1)) + 1 : end;
-		if (atomic_load_explicit(line_of(g), memory_order_relaxed) == LINE_GONE)
-			g = shadow_get(addr);
+	for (uintptr_t to; addr < end; addr = to) {
+		struct granule *g = shadow_get(addr);
+		to = (addr | 7) + 1 < end ? (addr | 7) + 1 : end;
 		if (g)
-			check_line(a, g, addr, stop);
+			race_freed(a, g, addr, granule_mask(addr, (unsigned)(to - addr)), true);
+	}
+}
+
+/* Is all that is known of it in order with what rt does now? */
+HOT bool in_order(const struct race_thread *rt, const struct granule *g)
+{
+	bool order = true;
+	for (unsigned i = 0; i < GRANULE_RECORDS; i++) {
+		uint64_t r = atomic_load_explicit(&g->record[i], memory_order_relaxed);
+		order &= !r || (slot_of(r) && rt->vc[slot_of(r)] >= r >> 32);
+	}
+	return order;
+}
+
+/* A write to [addr, end), granules and no more than 64 of them; afterwards nothing is known of them. */
+HOT void settle(const struct access *a, struct granule *g, uintptr_t addr, uintptr_t end)
+{
+	bool any;
+	for (uint64_t used = states_used(state_of(g), (end - addr) / 8, &any); used; used &= used - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(used);
+		if (unlikely(!in_order(a->rt, g + i)))
+			race_freed(a, g + i, addr + 8 * i, RECORD_MASK, false);
+		shadow_granule_wipe(g + i, addr + 8 * i);
 	}
 }
 
 void mem_gone(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
 {
-	uintptr_t at = addr, end = addr + bytes;
+	uintptr_t end = addr + bytes;
 	if (!t->race || race_stopped || end < addr || end >> 47)
 		return;
 	if (race_is_behind(t->race))
@@ -53,30 +82,26 @@ void mem_gone(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
 	struct access a = race_access_of(t, true, stack);
 	race_found_freed(stack);
 	uintptr_t kept = bytes < GONE_BLOCK && addr & 4095 ? addr + (bytes < GONE_KEPT ? bytes : GONE_KEPT) : addr;
-	uint64_t record = t->race->epoch | RECORD_WRITE | context_bits(a.context);
-	for (uintptr_t stop; at < kept; at = stop) {
-		if (!(at & (LINE_BYTES - 1)) && kept - at >= LINE_BYTES && !race_hybrid) {
-			struct granule *known = shadow_granule(at);
-			stop = at + LINE_BYTES;
-			if (known && atomic_load_explicit(line_of(known), memory_order_relaxed) == LINE_USED)
-				check_line(&a, known, at, stop);
-			shadow_line_gone(at, record, a.context);
-			continue;
-		}
-		struct granule *g = shadow_get(at);
-		stop = (at | (LINE_BYTES - 1)) + 1 < kept ? (at | (LINE_BYTES - 1)) + 1 : kept;
-		for (uintptr_t to; g && at < stop; at = to, g++) {
-			to = (at | 7) + 1 < stop ? (at | 7) + 1 : stop;
-			if (likely(!granule_any(g) && !race_hybrid))
-				granule_put(g, 0, record | granule_mask(at, (unsigned)(to - at)), a.context);
-			else
-				race_freed(&a, g, at, granule_mask(at, (unsigned)(to - at)), true);
-		}
+	uintptr_t lo = (addr + 7) & ~7ul, hi = kept & ~7ul;
+	if (unlikely(race_hybrid) || lo > hi)
+		lo = hi = kept;
+	if (unlikely(lo > addr))
+		keep(&a, addr, lo);
+	struct granule *g = shadow_granule(lo);
+	if (likely(lo < hi && g && !((lo ^ (hi - 1)) >> REGION_BITS) && atomic_load_explicit(state_of(g), memory_order_relaxed) <= GRANULE_USED)) {
+		settle(&a, g, lo, hi);
+	} else if (lo < hi) { /* given back once already, perhaps */
+		check(&a, lo, hi);
+		shadow_wipe(lo, hi - lo);
 	}
+	shadow_gone(lo, hi, t->race->epoch | RECORD_WRITE | context_bits(a.context), a.context);
+	if (unlikely(hi < kept))
+		keep(&a, hi, kept);
 	t->race->nonempty |= kept > addr;
-	if (kept < end)
+	if (kept < end) {
 		check(&a, kept, end);
-	shadow_wipe(kept, end - kept);
+		shadow_wipe(kept, end - kept);
+	}
 	if (unlikely(race_hybrid) && kept > addr)
 		hybrid_wipe(addr, kept - addr);
 	if (race_engine.forget)

@@ -10,31 +10,16 @@
 #include "base/spin.h"
 #include "base/sys.h"
 #include "detect/hybrid.h"
+#include "detect/shadow_region.h"
 
-#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#define PAGE      4096ul
+#define PAGE      SHADOW_PAGE
 #define DROP_FROM (64 * PAGE) /* bytes of shadow from which on pages are given back instead of cleared */
-#define LINES     (1ul << REGION_BITS >> 6)
 
-/* What stands for a line that was given back. */
-struct gone {
-	_Atomic uint64_t record;
-	_Atomic uint32_t context;
-};
-
-struct region {
-	struct granule granule[1ul << (REGION_BITS - 3)];
-	_Atomic uint8_t line[LINES];
-	struct gone gone[LINES];
-	_Atomic uint8_t counted[SHADOW_BYTES / PAGE]; /* pages of granules that memory_limit knows of */
-};
-_Static_assert(offsetof(struct region, line) == SHADOW_BYTES, "line_of finds it there");
-
-/* Of a counted page's cost the part that is not granules: lines, and the plane of one thread. */
-#define BESIDE 1088u
+/* Of a counted page's cost the part that is not granules: states, lines, and the plane of one thread. */
+#define BESIDE 1216u
 
 char *_Atomic *shadow_dir;
 bool shadow_counted;
@@ -82,8 +67,6 @@ static char *region_add(uintptr_t addr)
 	return p;
 }
 
-static struct region *region_of(const struct granule *g) { return (struct region *)((uintptr_t)g & ~(SHADOW_BYTES - 1)); }
-
 /* False: memory_limit does not allow its page. */
 static bool count_page(struct region *r, const struct granule *g)
 {
@@ -99,14 +82,13 @@ static bool count_page(struct region *r, const struct granule *g)
 	return true;
 }
 
-static void unfold(struct region *r, size_t line)
+static void unfold(struct region *r, struct granule *g, uint8_t is)
 {
-	uint64_t record = atomic_load_explicit(&r->gone[line].record, memory_order_relaxed) | RECORD_MASK;
-	uint32_t context = atomic_load_explicit(&r->gone[line].context, memory_order_relaxed);
-	for (struct granule *g = &r->granule[8 * line]; g < &r->granule[8 * line + 8]; g++)
-		if (!granule_any(g))
-			granule_put(g, 0, record, context);
-	atomic_store_explicit(&r->line[line], LINE_USED, memory_order_release);
+	const struct gone *gone = &r->gone[index_of(r, g) / PER_LINE][is / GRANULE_GONE_TOO];
+	uint64_t record = atomic_load_explicit(&gone->record, memory_order_relaxed) | RECORD_MASK;
+	if (!granule_any(g))
+		granule_put(g, 0, record, atomic_load_explicit(&gone->context, memory_order_relaxed));
+	granule_use(g);
 }
 
 struct granule *shadow_get(uintptr_t addr)
@@ -121,25 +103,24 @@ struct granule *shadow_get(uintptr_t addr)
 		}
 		g = shadow_granule(addr);
 	}
-	_Atomic uint8_t *line = line_of(g);
-	uint8_t is = atomic_load_explicit(line, memory_order_relaxed);
-	if (likely(is == LINE_USED))
+	uint8_t is = atomic_load_explicit(state_of(g), memory_order_acquire);
+	if (likely(is == GRANULE_USED))
 		return g;
 	struct region *r = region_of(g);
 	if (shadow_counted && !count_page(r, g)) {
 		race_stop("memory_limit leaves no room for a record of accesses");
 		return NULL;
 	}
-	if (is == LINE_GONE)
-		unfold(r, (size_t)(line - r->line));
+	if (is == GRANULE_EMPTY)
+		granule_use(g);
 	else
-		atomic_store_explicit(line, LINE_USED, memory_order_relaxed);
+		unfold(r, g, is);
 	return g;
 }
 
 /* ---- forgetting ------------------------------------------------------------------------------------------------------- */
 
-HOT void wipe_granule(struct granule *g, uintptr_t addr)
+void shadow_granule_wipe(struct granule *g, uintptr_t addr)
 {
 	if (!granule_any(g))
 		return;
@@ -163,25 +144,74 @@ static void wipe_bytes(struct granule *g, uint64_t mask)
 	}
 }
 
-static void wipe_line(struct granule *g, uintptr_t addr)
+/* May a line's record stand for this? Not while it stands for others, which were given back before. */
+HOT bool gone_free(struct region *r, size_t line, uint64_t others, uint8_t state, uint64_t record, uint32_t context)
 {
-	for (unsigned i = 0; i < 8; i++)
-		wipe_granule(g + i, addr + 8 * i);
+	const struct gone *gone = &r->gone[line][state / GRANULE_GONE_TOO];
+	uint64_t differ = (atomic_load_explicit(&gone->record, memory_order_relaxed) ^ record) |
+			  (atomic_load_explicit(&gone->context, memory_order_relaxed) ^ context);
+	return !(*states_at(&r->state[line * PER_LINE]) & others & state * EVERY && differ);
 }
 
-void shadow_line_gone(uintptr_t addr, uint64_t record, uint32_t context)
+HOT void gone_put(struct region *r, size_t line, uint8_t state, uint64_t record, uint32_t context)
 {
-	struct granule *g = shadow_granule(addr);
-	if (!g && !(g = shadow_get(addr)))
-		return;
-	struct region *r = region_of(g);
-	_Atomic uint8_t *line = line_of(g);
-	if (atomic_load_explicit(line, memory_order_relaxed) == LINE_USED)
-		wipe_line(g, addr);
-	struct gone *gone = &r->gone[line - r->line];
+	struct gone *gone = &r->gone[line][state / GRANULE_GONE_TOO];
 	atomic_store_explicit(&gone->record, record, memory_order_relaxed);
 	atomic_store_explicit(&gone->context, context, memory_order_relaxed);
-	atomic_store_explicit(line, LINE_GONE, memory_order_release);
+}
+
+/* One by one: granules i up to n. */
+static void gone_each(struct region *r, size_t i, size_t n, uint64_t record, uint32_t context)
+{
+	for (; i < n; i++) {
+		struct granule *g = &r->granule[i];
+		if (shadow_counted && !count_page(r, g)) {
+			atomic_store_explicit(state_of(g), GRANULE_EMPTY, memory_order_relaxed);
+			continue;
+		}
+		atomic_store_explicit(&g->contexts, context & CONTEXT_LOW, memory_order_relaxed);
+		atomic_store_explicit(&g->record[0], record | RECORD_MASK, memory_order_relaxed);
+		granule_use(g);
+	}
+}
+
+/* Within one region. */
+HOT void gone_within(struct region *r, size_t i, size_t n, uint64_t record, uint32_t context)
+{
+	size_t line = i / PER_LINE, end = n / PER_LINE;
+	page_use(&r->granule[i]);
+	page_use(&r->granule[n - 1]);
+	if (i % PER_LINE && (n <= (line + 1) * PER_LINE - 1 || !gone_free(r, line, ~states_among(i, PER_LINE), GRANULE_GONE_TOO, record, context))) {
+		size_t to = (line + 1) * PER_LINE < n ? (line + 1) * PER_LINE : n;
+		gone_each(r, i, to, record, context);
+		if ((i = to) == n)
+			return;
+		line++;
+	}
+	if (n % PER_LINE && !gone_free(r, end, ~states_among(0, n), GRANULE_GONE, record, context)) {
+		gone_each(r, end * PER_LINE, n, record, context);
+		if ((n = end * PER_LINE) <= i)
+			return;
+	}
+	size_t too = -i % PER_LINE;
+	if (too)
+		gone_put(r, line++, GRANULE_GONE_TOO, record, context);
+	for (; line * PER_LINE < n; line++)
+		gone_put(r, line, GRANULE_GONE, record, context);
+	states_put(&r->state[i], n - i, GRANULE_GONE, too, GRANULE_GONE ^ GRANULE_GONE_TOO);
+}
+
+void shadow_gone(uintptr_t addr, uintptr_t end, uint64_t record, uint32_t context)
+{
+	for (uintptr_t stop; addr < end; addr = stop) {
+		struct granule *g = shadow_granule(addr);
+		stop = shadow_region_end(addr) < end ? shadow_region_end(addr) : end;
+		if (!g && !(g = shadow_get(addr)))
+			return;
+		struct region *r = region_of(g);
+		size_t i = index_of(r, g);
+		gone_within(r, i, i + (stop - addr) / 8, record, context);
+	}
 }
 
 uintptr_t shadow_next(uintptr_t addr, uintptr_t end)
@@ -193,14 +223,19 @@ uintptr_t shadow_next(uintptr_t addr, uintptr_t end)
 			addr = stop;
 			continue;
 		}
-		const _Atomic uint8_t *line = line_of(g), *first = region_of(g)->line;
+		struct region *r = region_of(g);
 		uintptr_t base = stop - (1ul << REGION_BITS);
-		size_t i = (size_t)(line - first), n = end < stop ? (end - base + LINE_BYTES - 1) / LINE_BYTES : LINES;
-		while (i < n && !first[i]) {
-			if (i % 8 == 0)
-				while (i + 8 <= n && !*(const volatile uint64_t *)(const void *)&first[i])
-					i += 8;
-			i += i < n && !first[i];
+		size_t i = index_of(r, g) / PER_LINE, n = end < stop ? (end - base + LINE_BYTES - 1) / LINE_BYTES : LINES;
+		while (i < n) {
+			if (r->page[i / 64]) {
+				if (*states_at(&r->state[i * PER_LINE]))
+					break;
+				i++;
+				continue;
+			}
+			i = (i | 63) + 1;
+			while (i + 512 <= n && i % 512 == 0 && !*(const volatile uint64_t *)(const void *)&r->page[i / 64])
+				i += 512;
 		}
 		if (i < n)
 			return base + i * LINE_BYTES > addr ? base + i * LINE_BYTES : addr;
@@ -225,7 +260,10 @@ static void clear(uintptr_t lo, uintptr_t hi)
 static void drop_lines(struct region *r, size_t n, size_t m)
 {
 	clear((uintptr_t)&r->granule[8 * n], (uintptr_t)&r->granule[8 * m]);
-	clear((uintptr_t)&r->line[n], (uintptr_t)&r->line[m]);
+	clear((uintptr_t)&r->state[n * PER_LINE], (uintptr_t)&r->state[m * PER_LINE]);
+	for (size_t p = (n + 63) / 64; p < m / 64; p++)
+		if (r->page[p])
+			r->page[p] = 0;
 	for (size_t p = (n + 15) / 16; shadow_counted && p < m / 16; p++)
 		if (r->counted[p] && atomic_exchange(&r->counted[p], 0)) {
 			arena_uncount(PAGE + BESIDE);
@@ -239,37 +277,40 @@ void shadow_fork_child(void)
 	arena_uncount(atomic_exchange(&nr_counted, 0) * (PAGE + BESIDE));
 }
 
-/* Part of a line. */
-static COLD void wipe_part(struct region *r, size_t line, uintptr_t addr, uintptr_t stop)
+/* Part of a granule. */
+static COLD void wipe_part(struct region *r, uintptr_t addr, uintptr_t stop)
 {
-	struct granule *g = &r->granule[8 * line + (addr >> 3 & 7)];
-	if (atomic_load_explicit(&r->line[line], memory_order_relaxed) == LINE_GONE)
-		unfold(r, line);
-	for (uintptr_t to; addr < stop; addr = to, g++) {
-		to = (addr | 7) + 1 < stop ? (addr | 7) + 1 : stop;
-		if (to - addr == 8)
-			wipe_granule(g, addr);
-		else if (granule_any(g))
-			wipe_bytes(g, granule_mask(addr, (unsigned)(to - addr)));
-	}
+	struct granule *g = &r->granule[(addr & ((1ul << REGION_BITS) - 1)) / 8];
+	uint8_t is = atomic_load_explicit(state_of(g), memory_order_relaxed);
+	if (is != GRANULE_EMPTY && is != GRANULE_USED)
+		unfold(r, g, is);
+	if (is != GRANULE_EMPTY && granule_any(g))
+		wipe_bytes(g, granule_mask(addr, (unsigned)(stop - addr)));
 }
 
 /* Within one region. */
 static void wipe_within(struct region *r, uintptr_t addr, uintptr_t end)
 {
-	size_t n = (addr & ((1ul << REGION_BITS) - 1)) / LINE_BYTES;
-	for (uintptr_t stop; addr < end; addr = stop, n++) {
-		uint8_t is = atomic_load_explicit(&r->line[n], memory_order_relaxed);
-		stop = (addr | (LINE_BYTES - 1)) + 1;
-		if (is == LINE_EMPTY)
-			continue;
-		if (unlikely(addr & (LINE_BYTES - 1) || stop > end)) {
-			wipe_part(r, n, addr, stop < end ? stop : end);
-			continue;
-		}
-		if (is == LINE_USED)
-			wipe_line(&r->granule[8 * n], addr);
-		atomic_store_explicit(&r->line[n], LINE_EMPTY, memory_order_relaxed);
+	if (unlikely(addr & 7)) {
+		uintptr_t stop = (addr | 7) + 1 < end ? (addr | 7) + 1 : end;
+		wipe_part(r, addr, stop);
+		addr = stop;
+	}
+	if (unlikely(end & 7) && addr < end) {
+		wipe_part(r, end & ~7ul, end);
+		end &= ~7ul;
+	}
+	if (addr >= end)
+		return;
+	for (size_t n; addr < end; addr += 8 * n) {
+		struct granule *g = shadow_granule(addr);
+		n = (end - addr) / 8 < 64 ? (end - addr) / 8 : 64;
+		bool any;
+		uint64_t used = states_used(state_of(g), n, &any);
+		for (; used; used &= used - 1)
+			shadow_granule_wipe(g + __builtin_ctzll(used), addr + 8 * (unsigned)__builtin_ctzll(used));
+		if (any)
+			states_put(state_of(g), n, GRANULE_EMPTY, 0, 0);
 	}
 }
 

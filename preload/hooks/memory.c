@@ -35,6 +35,9 @@ INTERPOSE_ROW(free, free, NULL)
 
 /* ---- a block comes ---------------------------------------------------------------------------------------------- */
 
+/* No allocator gives two blocks parts of one multiple of 8: what is kept of memory goes by those. */
+static size_t whole(size_t bytes) { return (bytes + 7) & ~(size_t)7; }
+
 static COLD void *fresh(void *p, size_t bytes, struct site site)
 {
 	if (!p || !heap_on)
@@ -45,7 +48,7 @@ static COLD void *fresh(void *p, size_t bytes, struct site site)
 		uint32_t stack = memory_stack(t, site);
 		if (t->race) {
 			gate_shut();
-			mem_fresh(t, (uintptr_t)p, bytes, stack);
+			mem_fresh(t, (uintptr_t)p, whole(bytes), stack);
 			gate_open();
 		}
 		heap_fresh((uintptr_t)p, bytes, stack, t->id);
@@ -77,7 +80,7 @@ static void leave(void *p, size_t keep, struct site site, const char *call)
 			had = REAL(malloc_usable_size)(p);
 		uint32_t stack = memory_stack(t, site);
 		gate_shut();
-		mem_gone(t, (uintptr_t)p, had, stack);
+		mem_gone(t, (uintptr_t)p, whole(had), stack);
 		gate_open();
 	}
 }
@@ -130,7 +133,7 @@ static COLD void stays(void *p, const struct heap_block *b)
 	struct thread *t = heap_on ? hook_thread() : NULL;
 	if (t && t->race) {
 		gate_shut();
-		mem_fresh(t, (uintptr_t)p, b ? b->bytes : REAL(malloc_usable_size)(p), 0);
+		mem_fresh(t, (uintptr_t)p, whole(b ? b->bytes : REAL(malloc_usable_size)(p)), 0);
 		gate_open();
 	}
 	if (b)
