@@ -194,6 +194,7 @@ int code_open(struct code *c, const struct code_view *view, const struct decoder
 	code_each_gap(c, scan_one, (void *)(uintptr_t)d);
 	code_targets(c);
 	code_bare_jumps(c);
+	code_offsets(c);
 	code_stacks(c);
 	return 0;
 no_memory:

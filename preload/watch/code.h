@@ -112,6 +112,8 @@ void code_bare_jumps(struct code *c);
 bool code_too_far(const struct code *c, const struct insn *i);
 /* Marks what instructions and data point to. */
 void code_targets(struct code *c);
+/* Marks what tables of 16-bit offsets lead to, once all other targets are known. */
+void code_offsets(struct code *c);
 /* Sets FN_STACK_TAKEN and FN_FRAME. */
 void code_stacks(struct code *c);
 

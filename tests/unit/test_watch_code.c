@@ -55,6 +55,10 @@ FUNCTION(keeps_frame, "push %rbp\nmov %rsp, %rbp\nmov %rdi, -8(%rbp)\ncall plain
 FUNCTION(gives_frame, "push %rbp\nmov %rsp, %rbp\nlea -8(%rbp), %rdi\ncall plain\n" AT(
 			  gives_frame) "mov -8(%rbp), %rax\nleave\nret");
 FUNCTION(free_rbp, "push %rbp\nmov %rdi, %rbp\n" AT(free_rbp) "mov 8(%rbp), %rax\npop %rbp\nret");
+/* An interpreter's: twenty times eight bytes, and one more way in that the one before runs on into. */
+FUNCTION(offsets, ".rept 18\nmovzbl (%rsi), %eax\nmov %eax, (%rdi)\njmp *(%rbx,%rax,8)\n.endr\n"
+		  "movzbl (%rsi), %eax\n" AT(offsets) "mov %eax, (%rdi)\njmp *(%rbx,%rax,8)\n"
+		  ".section .rodata\n.balign 2\n.set n, 0\n.rept 19\n.short n\n.set n, n + 8\n.endr\n.short 18 * 8 + 3\n.text");
 
 /* Written by hand, without unwind information. Long enough together that looking for them is worth it. */
 #define BARE(name, body)                                                                                              \
@@ -121,6 +125,9 @@ static void test_targets(void **state)
 	assert_true(function(where_computed)->is & FN_JUMPS);
 	assert_false(function(where_tail)->is & (FN_JUMPS | FN_COMPUTED));
 	assert_true(target(where_pointed, 1));
+	assert_true(target(where_offsets, 1));
+	for (uint32_t n = 0; n < 19; n++)
+		assert_non_null(plan_moved_from(&plan, code.base + place(where_offsets, 0) + 8 * n));
 }
 
 static void test_alone(void **state)

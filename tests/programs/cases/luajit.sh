@@ -1,5 +1,4 @@
 # needs: luajit
-# coverage: 98.5 handlers of bytecodes that only its own table of 16-bit offsets leads to
 # Its interpreter goes from each bytecode to the next by a table made at run time, and its traces into machine code of their own.
 cat >a.lua <<'L'
 local t, n = {}, 0
