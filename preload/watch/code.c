@@ -88,11 +88,23 @@ static bool runs_last(const uint8_t *p, uint32_t left)
 	return left > 7 && p[0] == 0x80 && p[1] == 0x3d && p[6] == 0;
 }
 
+/* Keeps those with the most accesses. */
+static void keep_gap(struct code *c, const struct plan_gap *gap)
+{
+	struct plan_gap *least = c->gaps;
+	for (unsigned k = 1; k < PLAN_GAPS; k++)
+		if (c->gaps[k].accesses < least->accesses)
+			least = &c->gaps[k];
+	if (gap->accesses > least->accesses)
+		*least = *gap;
+}
+
 /* Accesses there. Bytes that decode from one jump or return to the next, with nothing in between that only a kernel
  * would do, are taken for code; tables hardly ever look like that. */
 static void count_gap(struct code *c, const struct decoder *d, uint32_t lo, uint32_t hi)
 {
 	const struct code_function nobody = { .is = FN_STACK_TAKEN };
+	struct plan_gap all = { .accesses = 0 };
 	uint32_t accesses = 0, begin = lo;
 	bool code = true;
 	for (uint32_t at = lo, len; at < hi;) {
@@ -111,16 +123,19 @@ static void count_gap(struct code *c, const struct decoder *d, uint32_t lo, uint
 		accesses += access_of(c, &nobody, &i) > ACCESS_CONSTANT && i.base != RSP;
 		if (i.kind != INSN_RET && i.kind != INSN_JMP && i.kind != INSN_JMP_FAR)
 			continue;
-		if (code && !runs_last(code_bytes(c, begin), hi - begin))
+		if (code && accesses && !runs_last(code_bytes(c, begin), hi - begin)) {
+			all = (struct plan_gap){ all.accesses ? all.lo : begin, at, all.accesses + accesses };
 			c->gap_accesses += accesses;
+		}
 		accesses = 0;
 		code = true;
 		begin = at;
 	}
+	keep_gap(c, &all);
 }
 
-/* Hand-written code that was not understood, or data: it is not patched, but its branches count, wherever one
- * could begin. Those into the middle of a function's instruction are none: nobody writes such, and most of what is tried
+/* Hand-written code that was not understood, or data: it is not patched, but its branches and the addresses it forms count, wherever
+ * one could begin. Those into the middle of a function's instruction are none: nobody writes such, and most of what is tried
  * here is no branch at all. */
 static void scan_gap(struct code *c, const struct decoder *d, uint32_t lo, uint32_t hi, bool counted)
 {
@@ -133,6 +148,8 @@ static void scan_gap(struct code *c, const struct decoder *d, uint32_t lo, uint3
 		else if ((p[0] == 0xe8 || p[0] == 0xe9) && left >= 5)
 			to = (int64_t)at + 5 + (int32_t)read32(p + 1);
 		else if (p[0] == 0x0f && left >= 6 && (p[1] & 0xf0) == 0x80)
+			to = (int64_t)at + 6 + (int32_t)read32(p + 2);
+		else if (p[0] == 0x8d && left >= 6 && (p[1] & 0xc7) == 5) /* lea of an address */
 			to = (int64_t)at + 6 + (int32_t)read32(p + 2);
 		if (to >= 0 && to < c->span && (bit_get(c->start, (uint32_t)to) || !code_function_at(c, (uint32_t)to)))
 			bit_set(c->target, (uint32_t)to);

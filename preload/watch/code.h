@@ -20,6 +20,7 @@ enum function_is {
 	FN_PART = 128,      /* not entered by a call: its frame is another's, as of a .cold part */
 	FN_BARE = 256,      /* written by hand, without unwind information: keeps to no convention */
 	FN_CLEAN = 512,     /* and nothing in it is not code */
+	FN_ARITHMETIC = 1024, /* FN_COMPUTED, and not by adding something loaded */
 };
 
 struct code_function {
@@ -42,6 +43,7 @@ struct code {
 	uint64_t *start;       /* bit per byte: an instruction of a function begins here */
 	uint64_t *target;      /* bit per byte: this may be jumped to */
 	uint32_t gap_accesses; /* outside all functions, as far as those bytes can be decoded */
+	struct plan_gap gaps[PLAN_GAPS];
 	bool uses_gs;
 	/* private */
 	size_t fn_cap, insn_cap;

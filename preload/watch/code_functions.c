@@ -39,8 +39,13 @@ int code_functions(struct code *c)
 		if (!cfi_fde_at(&frame, at, start, false, &fde) || fde.start != start)
 			continue;
 		uint32_t lo = code_place(c, fde.start), last = code_place(c, fde.end - 1);
-		if (lo == UINT32_MAX || last == UINT32_MAX || last < lo || lo < end)
-			continue; /* not code, or it overlaps its neighbour: nobody's then */
+		if (lo == UINT32_MAX || last == UINT32_MAX || last < lo)
+			continue; /* not code */
+		if (lo < end) { /* it overlaps its neighbour: nobody's then, but somebody enters it */
+			bit_set(c->target, lo);
+			code_landing_pads(c, &(struct code_function){ .lo = lo, .hi = last + 1, .lsda = fde.lsda });
+			continue;
+		}
 		if (!grow(&c->fn, &c->fn_cap, c->nr_fn, (size_t)c->nr_fn + 1, sizeof(*c->fn)))
 			return -1;
 		struct cfi_row row;

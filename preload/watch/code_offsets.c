@@ -5,8 +5,8 @@
 #include "watch/code.h"
 #include "watch/island.h"
 
-#define ROW_MIN   16u         /* offsets in a row that all begin an instruction ... */
-#define BEHIND    4u          /* ... every so many of them where nothing runs on from above */
+#define ROW_MIN   16u         /* different offsets in a row that all begin an instruction ... */
+#define BEHIND    4u          /* ... so many of them where nothing runs on from above */
 #define WORDS_MAX (64u << 20) /* looked at for one module */
 
 static bool runs_on(const struct insn *i)
@@ -17,47 +17,51 @@ static bool runs_on(const struct insn *i)
 /* Jumps to addresses it loads, and has places that nothing seems to lead to; not just padding. */
 static bool dispatches(const struct code *c, const struct code_function *f)
 {
-	uint32_t lost = 0, len;
-	bool reached = true, jumps = false;
+	uint32_t len;
+	bool reached = true, jumps = false, lost = false;
 	for (uint32_t n = f->first; n < f->first + f->count; n++) {
 		const struct insn *i = &c->insn[n];
 		reached |= bit_get(c->target, i->at);
 		if (!reached && island_is_nop(code_bytes(c, i->at), i->len, &len))
 			continue;
 		jumps |= i->kind == INSN_JMP_FAR && i->base != BASE_RIP;
-		lost += !reached && !runs_on(i);
+		lost |= !reached;
 		reached &= runs_on(i);
 	}
-	return jumps && lost >= ROW_MIN / BEHIND;
+	return jumps && lost;
 }
 
 struct row {
-	uintptr_t at;
-	uint32_t length, behind, last;
+	const uint16_t *first, *end;
+	uint32_t different, behind, last;
 };
 
 static void mark_row(struct code *c, const struct code_function *f, const struct row *r)
 {
-	if (r->length < ROW_MIN || r->behind * BEHIND < r->length)
+	if (r->different < ROW_MIN || r->behind < BEHIND)
 		return;
-	for (uint32_t k = 0; k < r->length; k++)
-		bit_set(c->target, f->lo + ((const uint16_t *)r->at)[k]);
+	for (const uint16_t *p = r->first; p < r->end; p++)
+		bit_set(c->target, f->lo + *p);
 }
 
 static void scan(struct code *c, const struct code_function *f, const struct code_data *d)
 {
-	struct row r = { .at = 0 };
+	struct row r = { .first = NULL };
 	for (uintptr_t at = (d->lo + 1) & ~(uintptr_t)1; at + 2 <= d->hi; at += 2) {
-		uint32_t to = f->lo + *(const uint16_t *)at;
+		const uint16_t *p = (const uint16_t *)at;
+		uint32_t to = f->lo + *p;
 		if (likely(to >= f->hi || !bit_get(c->start, to))) {
 			mark_row(c, f, &r);
-			r.length = r.behind = 0;
+			r = (struct row){ .first = NULL };
 			continue;
 		}
-		if (!r.length++)
-			r.at = at;
+		r.first = r.first ? r.first : p;
+		r.end = p + 1;
+		if (to == r.last)
+			continue;
 		uint32_t n = code_insn_from(c, to);
-		r.behind += to != r.last && n > f->first && !runs_on(&c->insn[n - 1]);
+		r.different++;
+		r.behind += n > f->first && !runs_on(&c->insn[n - 1]);
 		r.last = to;
 	}
 	mark_row(c, f, &r);

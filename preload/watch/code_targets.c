@@ -64,7 +64,7 @@ static void take_address(struct code *c, struct code_function *f, uintptr_t addr
 	uint32_t at = code_place(c, addr);
 	if (at != UINT32_MAX) {
 		bit_set(c->target, at);
-		if (at > f->lo && at < f->hi)
+		if (at >= f->lo && at < f->hi)
 			f->is |= FN_OWN_LEA;
 	}
 	f->is |= FN_LEA;
@@ -120,8 +120,38 @@ static bool add_jumpers(const struct code *c, const struct code_function *f, str
 	return any;
 }
 
+/* The register was loaded just before instruction `at`. */
+static bool loaded(const struct code *c, const struct code_function *f, uint32_t at, uint8_t reg)
+{
+	for (uint32_t i = at; reg != NO_REG && i > f->first && at - i < BACK_MAX; i--) {
+		const struct insn *n = &c->insn[i - 1];
+		if (n->kind != INSN_PLAIN)
+			return false;
+		if (!(n->changes >> reg & 1))
+			continue;
+		if ((n->is & INSN_READS) || !(n->is & INSN_MOV64) || !(n->reads & GPRS_ALL))
+			return (n->is & INSN_READS) != 0;
+		reg = (uint8_t)__builtin_ctz(n->reads & GPRS_ALL);
+	}
+	return false;
+}
+
+/* Adds something from memory, as the difference of two labels is. Else it is arithmetic: who knows what comes of it. */
+static bool adds_loaded(const struct code *c, const struct code_function *f, uint32_t at)
+{
+	const struct insn *n = &c->insn[at];
+	const uint8_t *p = code_bytes(c, n->at);
+	if (n->is & INSN_LEA)
+		return n->scale == 1 && n->disp == 0 && (loaded(c, f, at, n->base) || loaded(c, f, at, n->index));
+	if (n->len < 3 || (p[0] & 0xf8) != 0x48 || (p[1] & 0xfd) != 0x01)
+		return false;
+	if (p[2] < 0xc0)
+		return p[1] == 0x03;
+	return loaded(c, f, at, (p[2] >> 3 & 7) | (p[0] & 4) << 1) || loaded(c, f, at, (p[2] & 7) | (p[0] & 1) << 3);
+}
+
 /* Follows one way back to where the value comes from; true: that is memory, an address formed, or the caller. */
-static bool follow(const struct code *c, const struct code_function *f, struct ways *w, struct way from)
+static bool follow(const struct code *c, struct code_function *f, struct ways *w, struct way from)
 {
 	uint8_t reg = from.reg;
 	for (uint32_t i = from.before; i > f->first; i--) {
@@ -131,10 +161,14 @@ static bool follow(const struct code *c, const struct code_function *f, struct w
 		if (!(f->is & FN_OWN_LEA) && ends_frame(c, n))
 			return true;
 		if (n->changes >> reg & 1) {
-			if (n->is & INSN_LEA)
-				return n->base == BASE_RIP; /* itself a target */
-			if (!(n->is & INSN_MOV64))
+			if ((n->is & INSN_LEA) && n->base == BASE_RIP)
+				return true; /* itself a target */
+			if (!(n->is & INSN_MOV64)) {
+				if ((n->is & INSN_LEA) && n->scale > 1)
+					f->is |= FN_JUMPS;
+				f->is |= adds_loaded(c, f, i - 1) ? 0 : FN_ARITHMETIC;
 				return false;
+			}
 			if ((n->is & INSN_READS) || !(n->reads & ~(1u << RSP) & GPRS_ALL))
 				return true; /* mov from memory, pop */
 			reg = (uint8_t)__builtin_ctz(n->reads & GPRS_ALL);
@@ -152,7 +186,7 @@ static bool follow(const struct code *c, const struct code_function *f, struct w
 
 /* Where the target of `jmp *reg` comes from; true: from memory, so that it stands there as an address, or it is
  * another function. */
-static bool jump_loaded(const struct code *c, const struct code_function *f, uint32_t jump)
+static bool jump_loaded(const struct code *c, struct code_function *f, uint32_t jump)
 {
 	const struct insn *j = &c->insn[jump];
 	struct ways w = { .nr = 0 };
@@ -276,6 +310,10 @@ static void resolve(struct code *c, struct code_function *f)
 {
 	bool found = false;
 	size_t words = 0;
+	if (f->is & FN_ARITHMETIC) {
+		f->is |= FN_JUMPS;
+		return;
+	}
 	for (unsigned d = 0; d < c->view->nr_data; d++)
 		words += (c->view->data[d].hi - c->view->data[d].lo) / 4;
 	unsigned bases = 0;
@@ -315,6 +353,10 @@ void code_targets(struct code *c)
 	for (size_t r = 0; r < c->view->nr_rela; r++)
 		if (ELF64_R_TYPE(c->view->rela[r].r_info) == R_X86_64_RELATIVE)
 			mark(c, c->view->bias + (uintptr_t)c->view->rela[r].r_addend);
+	/* Assembly may have several ways into what is one function for the unwinder. */
+	for (size_t s = 0; s < c->view->nr_symbols; s++)
+		if (c->view->symbols[s].st_shndx != SHN_UNDEF && c->view->symbols[s].st_shndx < SHN_LORESERVE)
+			mark(c, c->view->bias + c->view->symbols[s].st_value);
 	for (uint32_t n = 0; n < c->nr_fn; n++) {
 		struct code_function *f = &c->fn[n];
 		for (uint32_t i = f->first; i < f->first + f->count; i++)

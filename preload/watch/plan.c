@@ -49,6 +49,7 @@ static int plan_code(const struct code *c, const struct emit_abi *abi, struct pl
 	p->counts.functions = c->nr_fn;
 	p->counts.instructions = c->nr_insn;
 	p->counts.accesses = p->counts.reason[PLAN_NO_FUNCTION] = c->gap_accesses;
+	memcpy(p->gaps, c->gaps, sizeof(p->gaps));
 	size_t most = 0;
 	for (uint32_t f = 0; f < c->nr_fn; f++)
 		most += c->fn[f].alone ? 0 : windows_count(c, &c->fn[f]);

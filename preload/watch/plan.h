@@ -101,6 +101,12 @@ struct plan_counts {
 	uint32_t saves_register, saves_flags; /* checks that had to save one */
 };
 
+/* Not understood, but with accesses in it that count: all of them lie in [lo, hi). */
+struct plan_gap {
+	uint32_t lo, hi, accesses;
+};
+#define PLAN_GAPS 4u
+
 struct plan {
 	uintptr_t base;              /* what uint32_t places in the program count from: text[0].lo */
 	struct plan_window *windows; /* ascending by `at` */
@@ -114,6 +120,7 @@ struct plan {
 	struct plan_moved *moved; /* ascending by `from` and by `to` */
 	uint32_t nr_moved;
 	struct plan_counts counts;
+	struct plan_gap gaps[PLAN_GAPS]; /* those with the most, in no order */
 	bool uses_gs; /* some function uses %gs: planes cannot be had */
 	/* private */
 	uint32_t *fix;

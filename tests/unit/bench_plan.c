@@ -48,6 +48,9 @@ int main(int argc, char **argv)
 		for (unsigned k = 1; k < PLAN_REASONS; k++)
 			if (c->reason[k])
 				printf(" %s %u", plan_reason(k), c->reason[k]);
+		for (unsigned k = 0; k < PLAN_GAPS; k++)
+			if (p.gaps[k].accesses)
+				printf(" gap %#x..%#x: %u", p.gaps[k].lo, p.gaps[k].hi, p.gaps[k].accesses);
 		printf("\n");
 		plan_free(&p);
 		elf_close(&m);
