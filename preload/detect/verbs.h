@@ -89,6 +89,8 @@ HOT void happens_over(const struct thread *t, uintptr_t addr, enum object_family
 
 /* A signal sent comes before its handler. Keys with bit 62 are nobody's addresses; hooks/io.c has the others. */
 #define KEY_SIGNAL(nr) (1ul << 62 | 1ul << 61 | (uintptr_t)(unsigned)(nr) << 2)
+/* dlopen and dlclose. */
+#define KEY_LOADER     (1ul << 62 | 1ul << 61 | 128ul << 2)
 
 /* The chain of the first and only lock held, if it is the one asked for last; else 0. */
 HOT uint32_t chain_of_first(const struct thread *t)

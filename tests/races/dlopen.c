@@ -12,16 +12,22 @@ static void (*add_locked)(void);
 static void (*add_to)(int *);
 static int (*made_early)(void);
 
-static void load(void)
+static const char *path_of_plugin(void)
 {
-	char path[PATH_MAX], *dir;
+	static __thread char path[PATH_MAX];
+	char *dir;
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 20);
 
 	MUST(n > 0);
 	path[n] = 0;
 	dir = dirname(path);
 	strcat(dir, "/plugin.so");
-	plugin = dlopen(dir, RTLD_NOW);
+	return dir;
+}
+
+static void load(void)
+{
+	plugin = dlopen(path_of_plugin(), RTLD_NOW);
 	if (!plugin)
 		fprintf(stderr, "%s\n", dlerror());
 	MUST(plugin);
@@ -88,5 +94,51 @@ static void come_and_gone(void) /* EXPECT: silence in come_and_gone */
 	}
 }
 
-CASES(CASE(inside_the_plugin), CASE(locked_inside), CASE(programs_memory), CASE(constructor_thread),
+/* Nothing but the loader's own lock orders the constructor and the second one's use. */
+static void open_and_ask(void)
+{
+	void *p = dlopen(path_of_plugin(), RTLD_NOW);
+	int (*setting)(void);
+	MUST(p);
+	*(void **)&setting = dlsym(p, "plugin_setting");
+	MUST(setting && setting() == 7); /* EXPECT: data-race in set_after_opening */
+}
+
+static void *open_and_ask_too(void *arg)
+{
+	open_and_ask();
+	return arg;
+}
+
+static void opened_twice(void) /* EXPECT: silence in opened_twice */
+{
+	in_turn3(open_and_ask, open_and_ask, open_and_ask);
+}
+
+static void opened_at_once(void) /* EXPECT: silence in opened_at_once */
+{
+	pthread_t t[3];
+	for (int i = 0; i < 3; i++)
+		t[i] = start(open_and_ask_too);
+	for (int i = 0; i < 3; i++)
+		finish(t[i]);
+}
+
+/* The order ends where dlopen returns. */
+static void open_and_set(void)
+{
+	void *p = dlopen(path_of_plugin(), RTLD_NOW);
+	void (*set)(int);
+	MUST(p);
+	*(void **)&set = dlsym(p, "plugin_set");
+	MUST(set);
+	set(7); /* EXPECT: data-race in set_after_opening */
+}
+
+static void set_after_opening(void)
+{
+	in_turn(open_and_set, open_and_ask);
+}
+
+CASES(CASE(opened_twice), CASE(opened_at_once), CASE(set_after_opening), CASE(inside_the_plugin), CASE(locked_inside), CASE(programs_memory), CASE(constructor_thread),
       CASE(come_and_gone))

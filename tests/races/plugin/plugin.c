@@ -7,11 +7,14 @@ int plugin_data;
 static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
 static pthread_t early;
 static int made_early;
+static int setting;
 
 void plugin_add(void);
 void plugin_add_locked(void);
 void plugin_add_to(int *p);
 int plugin_made_early(void);
+int plugin_setting(void);
+void plugin_set(int v);
 
 void plugin_add(void)
 {
@@ -38,6 +41,7 @@ static void *make(void *arg)
 
 __attribute__((constructor)) static void begin(void)
 {
+	setting = 7;
 	pthread_create(&early, NULL, make, NULL);
 }
 
@@ -45,4 +49,14 @@ int plugin_made_early(void)
 {
 	pthread_join(early, NULL);
 	return made_early;
+}
+
+int plugin_setting(void)
+{
+	return setting; /* EXPECT: data-race in set_after_opening */
+}
+
+void plugin_set(int v)
+{
+	setting = v; /* EXPECT: data-race in set_after_opening */
 }
