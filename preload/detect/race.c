@@ -98,8 +98,16 @@ static bool is_flag(const struct race_report *x)
 	uint64_t have = atomic_load_explicit(place, memory_order_relaxed);
 	if ((have & ~1ull) == key)
 		return have & 1;
-	uintptr_t read_pc = pc_of(r->stack), write_pc = pc_of(w->stack);
-	bool yes = read_pc && write_pc && race_engine.flag(read_pc, write_pc);
+	uintptr_t read_pc[3] = { pc_of(r->stack) }, write_pc = pc_of(w->stack);
+	unsigned nr = 1;
+	const struct depot_stack *s = depot_get(r->stack);
+	for (; read_pc[0] && nr < ARRAY_SIZE(read_pc) && nr < s->nr; nr++) {
+		const struct module *m = module_by_id(s->frame[nr].module);
+		if (!m)
+			break;
+		read_pc[nr] = m->bias + s->frame[nr].offset;
+	}
+	bool yes = read_pc[0] && write_pc && race_engine.flag(read_pc, nr, write_pc);
 	atomic_store_explicit(place, key | yes, memory_order_relaxed);
 	return yes;
 }

@@ -369,8 +369,8 @@ struct race_engine {
 	void (*forget_all)(uintptr_t addr, size_t bytes);              /* zeroes it in all planes */
 	void (*thread_started)(struct thread *); /* in it, before its first tag: gives it a plane */
 	void (*thread_ended)(struct thread *);   /* in it, after its last */
-	/* Does the load there decide a branch, and is the store there nothing else? Slow; asked once a race. */
-	bool (*flag)(uintptr_t read_pc, uintptr_t write_pc);
+	/* Does the load at read_pc[0] decide a branch, and is the store nothing else? read_pc[1..nr): where its callers go on. Slow; asked once a race. */
+	bool (*flag)(const uintptr_t *read_pc, unsigned nr, uintptr_t write_pc);
 	/* Bytes that the instruction there accesses, 0 not known. Slow; asked once a stack. */
 	unsigned (*size)(uintptr_t pc);
 };

@@ -40,8 +40,10 @@ static bool put_in_slot(struct slots *s, const struct insn *x)
 	return true;
 }
 
-bool adhoc_decides(const struct decoder *d, const uint8_t *code, size_t bytes)
+bool adhoc_decides(const struct decoder *d, const struct adhoc_code *at, unsigned nr)
 {
+	const uint8_t *code = at->code;
+	size_t bytes = at->bytes;
 	struct insn x;
 	struct slots slots = { .nr = 0 };
 	if (!d->decode(d, code, bytes, &x) || !(x.is & INSN_READS) || x.is & (INSN_WRITES | INSN_LOCKED | INSN_STRING))
@@ -49,16 +51,30 @@ bool adhoc_decides(const struct decoder *d, const uint8_t *code, size_t bytes)
 	/* Where the value is: registers, or the flags once something has been compared with it. */
 	uint32_t carries = x.changes ? x.changes : x.kills & FLAGS_ALL;
 	bool flags = !x.changes;
+	/* clang without optimisation stores what an atomic load gives through a pointer to its result, and takes the result from there. */
+	unsigned through = 0;
+	bool result = false;
 	for (unsigned n = 0; (carries || slots.nr) && n < LOOK_AHEAD; n++) {
 		code += x.len;
 		bytes -= x.len;
 		if (!d->decode(d, code, bytes, &x))
 			return false;
 		if (x.kind == INSN_JCC && flags)
-			return x.reads & carries;
+			return x.reads & carries && !result;
 		if (x.kind == INSN_JMP && x.disp >= 0 && (size_t)x.disp + x.len < bytes) { /* the same, for what is not optimised */
 			code += x.disp;
 			bytes -= (size_t)x.disp;
+			continue;
+		}
+		/* A function of its own for each load: std::atomic's, where it is not inlined. */
+		if (x.kind == INSN_RET && !flags && carries & 1u << RAX && nr > 1) {
+			at++, nr--;
+			code = at->code;
+			bytes = at->bytes;
+			x.len = 0;
+			slots.nr = 0;
+			carries = 1u << RAX;
+			result = false;
 			continue;
 		}
 		if (x.kind != INSN_PLAIN)
@@ -68,6 +84,14 @@ bool adhoc_decides(const struct decoder *d, const uint8_t *code, size_t bytes)
 				return false;
 			carries = x.changes;
 			flags = false;
+			continue;
+		}
+		if (through) {
+			if (!on_stack(&x) || !(x.is & INSN_READS) || x.size != through)
+				return false;
+			carries = x.changes;
+			through = 0;
+			result = true;
 			continue;
 		}
 		bool from_slot = x.is & INSN_READS && in_slot(&slots, &x);
@@ -81,8 +105,11 @@ bool adhoc_decides(const struct decoder *d, const uint8_t *code, size_t bytes)
 				carries = x.kills & FLAGS_ALL;
 				continue;
 			}
-			if (x.is & INSN_WRITES && !put_in_slot(&slots, &x))
-				return false;
+			if (x.is & INSN_WRITES && !put_in_slot(&slots, &x)) {
+				if (nr < 2 || on_stack(&x) || x.base >= 16 || x.index != NO_REG || x.disp || x.is & INSN_READS)
+					return false;
+				through = x.size;
+			}
 			carries |= x.changes; /* moved, extended, masked: still it */
 			continue;
 		}
@@ -118,17 +145,20 @@ static size_t code_of(uintptr_t pc, uint8_t *code)
 	return 0;
 }
 
-bool adhoc_flag(uintptr_t read_pc, uintptr_t write_pc)
+bool adhoc_flag(const uintptr_t *read_pc, unsigned nr, uintptr_t write_pc)
 {
 	const struct decoder *d;
-	uint8_t code[CODE_BYTES];
+	uint8_t code[ADHOC_FRAMES][CODE_BYTES];
+	struct adhoc_code at[ADHOC_FRAMES];
+	unsigned have = 0;
 	if (decoder_open(&d))
 		return false;
-	size_t n = code_of(read_pc, code);
-	if (!n || !adhoc_decides(d, code, n))
+	size_t n = code_of(write_pc, code[0]);
+	if (!n || !adhoc_stores(d, code[0], n))
 		return false;
-	n = code_of(write_pc, code);
-	return n && adhoc_stores(d, code, n);
+	for (; have < nr && have < ADHOC_FRAMES && (n = code_of(read_pc[have], code[have])); have++)
+		at[have] = (struct adhoc_code){ code[have], n };
+	return have && adhoc_decides(d, at, have);
 }
 
 unsigned adhoc_size(uintptr_t pc)

@@ -9,13 +9,22 @@
 
 #include "watch/decode.h"
 
-/* Does what is loaded at `code` decide a branch soon after, in the same straight line, or is it followed as a pointer? Pure. */
-bool adhoc_decides(const struct decoder *d, const uint8_t *code, size_t bytes);
+struct adhoc_code {
+	const uint8_t *code;
+	size_t bytes;
+};
+#define ADHOC_FRAMES 3u /* std::atomic's load, its conversion operator, and who asks */
+
+/*
+ * Does what is loaded at at[0] decide a branch soon after, in the same straight line, or is it followed as a pointer? at[1..nr):
+ * where the function returns to, its caller, and so on; a result that is returned is followed there. Pure.
+ */
+bool adhoc_decides(const struct decoder *d, const struct adhoc_code *at, unsigned nr);
 /* Is it a mere store? Pure. */
 bool adhoc_stores(const struct decoder *d, const uint8_t *code, size_t bytes);
 
 /* The same of the program's code, as it is in its file (in memory it is patched). For race_engine. Slow. */
-bool adhoc_flag(uintptr_t read_pc, uintptr_t write_pc);
+bool adhoc_flag(const uintptr_t *read_pc, unsigned nr, uintptr_t write_pc);
 /* Bytes that the instruction there accesses, 0 not known. As adhoc_flag. */
 unsigned adhoc_size(uintptr_t pc);
 

@@ -75,7 +75,7 @@ static unsigned races(void)
 	return n;
 }
 
-static bool (*flag_at)(uintptr_t read_pc, uintptr_t write_pc); /* before start */
+static bool (*flag_at)(const uintptr_t *read_pc, unsigned nr, uintptr_t write_pc); /* before start */
 
 static int start(void **state)
 {

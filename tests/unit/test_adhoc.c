@@ -18,7 +18,11 @@
 
 static const struct decoder *d;
 
-static bool decides(const uint8_t *code) { return adhoc_decides(d, code, 26); }
+static bool decides(const uint8_t *code) { return adhoc_decides(d, &(struct adhoc_code){ code, 26 }, 1); }
+static bool decides_outside(const uint8_t *code, const uint8_t *caller)
+{
+	return adhoc_decides(d, (struct adhoc_code[]){ { code, 26 }, { caller, 22 } }, 2);
+}
 static bool stores(const uint8_t *code) { return adhoc_stores(d, code, 24); }
 
 static void test_decides(void **state)
@@ -43,6 +47,15 @@ static void test_decides(void **state)
 	assert_false(decides(CODE(LOAD_EAX, 0x89, 0x45, 0xfc, 0x31, 0xc0, 0x3b, 0x55, 0xf8, JE))); /* another place */
 	assert_false(decides(CODE(LOAD_EAX, 0x89, 0x03, 0x31, 0xc0, 0x3b, 0x13, JE)));             /* elsewhere than on the stack */
 	assert_false(decides(CODE(LOAD_EAX, RET)));
+	assert_true(decides_outside(CODE(LOAD_EAX, RET), CODE(TEST_EAX, JE)));
+	assert_true(decides_outside(CODE(LOAD_EAX, 0x5d, RET), CODE(0xa8, 0x01, JE)));     /* pop %rbp ; ret ... test $1,%al ; je */
+	/* mov %eax,(%rbx) ; mov -4(%rbp),%eax ; ret ... test ; je, as clang's atomics come unoptimised */
+	assert_true(decides_outside(CODE(LOAD_EAX, 0x89, 0x03, 0x8b, 0x45, 0xfc, RET), CODE(TEST_EAX, JE)));
+	assert_false(decides_outside(CODE(LOAD_EAX, 0x89, 0x03, 0x8b, 0x45, 0xfc, TEST_EAX, JE), CODE(TEST_EAX, JE)));
+	assert_false(decides_outside(CODE(LOAD_EAX, 0x89, 0x03, 0x31, 0xc0, 0x8b, 0x45, 0xfc, RET), CODE(TEST_EAX, JE)));
+	assert_false(decides_outside(CODE(LOAD_EAX, RET), CODE(0x85, 0xd2, JE)));          /* test %edx,%edx */
+	assert_false(decides_outside(CODE(0x8b, 0x15, 0, 1, 0, 0, RET), CODE(TEST_EAX, JE))); /* loaded into %edx */
+	assert_false(decides_outside(CODE(LOAD_EAX, 0x31, 0xc0, RET), CODE(TEST_EAX, JE)));
 	assert_false(decides(CODE(LOAD_EAX, 0x83, 0xc0, 0x01, STORE_EAX, RET)));           /* x++ */
 	assert_false(decides(CODE(LOAD_EAX, 0x31, 0xc0, TEST_EAX, JE)));                   /* overwritten before it is tested */
 	assert_false(decides(CODE(LOAD_EAX, 0xe8, 0, 0, 0, 0, TEST_EAX, JE)));             /* a call in between */
@@ -50,8 +63,8 @@ static void test_decides(void **state)
 	assert_false(decides(CODE(0x83, 0x05, 0, 1, 0, 0, 1, JE)));                        /* addl $1,x ; je */
 	assert_false(decides(CODE(STORE_EAX, TEST_EAX, JE)));
 	assert_false(decides(CODE(0x48, 0x8d, 0x05, 0, 1, 0, 0, TEST_EAX, JE)));           /* lea */
-	assert_false(adhoc_decides(d, CODE(LOAD_EAX, TEST_EAX, JE), 7));                   /* the code ends */
-	assert_false(adhoc_decides(d, CODE(0x06), 1));
+	assert_false(adhoc_decides(d, &(struct adhoc_code){ CODE(LOAD_EAX, TEST_EAX, JE), 7 }, 1));                   /* the code ends */
+	assert_false(adhoc_decides(d, &(struct adhoc_code){ CODE(0x06), 1 }, 1));
 }
 
 static void test_stores(void **state)

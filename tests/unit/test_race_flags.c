@@ -13,9 +13,9 @@ enum { STORE, LOAD, OTHER, NR_PLACES };
 static uint32_t stacks[NR_PLACES];
 static const char code[NR_PLACES];
 
-static bool is_load_and_store(uintptr_t read_pc, uintptr_t write_pc)
+static bool is_load_and_store(const uintptr_t *read_pc, unsigned nr, uintptr_t write_pc)
 {
-	return read_pc == (uintptr_t)&code[LOAD] && write_pc == (uintptr_t)&code[STORE];
+	return nr && *read_pc == (uintptr_t)&code[LOAD] && write_pc == (uintptr_t)&code[STORE];
 }
 
 static int start_with_flags(void **state)
