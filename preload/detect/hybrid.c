@@ -276,7 +276,7 @@ bool access_fast_hybrid(struct thread *t, uintptr_t addr, unsigned bytes, bool w
 		}
 	if (put == RECORDS)
 		put = room;
-	if ((put == RECORDS && !covered) || !hybrid_note(h, addr, bytes) || !granule_access(rt, g, mask, write, context, false))
+	if ((put == RECORDS && !covered) || !hybrid_note(h, addr, bytes) || !granule_access(rt, g, mask, write, context, NULL))
 		return false;
 	if (write)
 		sections_wrote(t, h, addr);

@@ -16,6 +16,7 @@
 #include "base/compiler.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 struct thread;
 
@@ -153,14 +154,19 @@ HOT uint64_t context_bits(uint32_t context)
 	return (uint64_t)((low ^ low >> 5 ^ low >> 10 ^ low >> 15 ^ low >> 20) & 31) << 5 | context >> 21;
 }
 
-/* record: with context_bits. An exchange: whoever looks at the other records after it misses none that was there before. */
-HOT void granule_put(struct granule *g, unsigned i, uint64_t record, uint32_t context)
+/* True: it was `had` until now. Locked: whoever looks at the other records after it misses none that was there before. */
+HOT bool granule_swap(struct granule *g, unsigned i, uint64_t had, uint64_t record)
+{
+	return atomic_compare_exchange_strong(&g->record[i], &had, record);
+}
+
+HOT bool granule_put(struct granule *g, unsigned i, uint64_t had, uint64_t record, uint32_t context)
 {
 	uint64_t all = atomic_load_explicit(&g->contexts, memory_order_relaxed);
 	uint64_t now = (all & ~(CONTEXT_LOW << 21 * i)) | (uint64_t)(context & CONTEXT_LOW) << 21 * i;
 	if (now != all)
 		atomic_store_explicit(&g->contexts, now, memory_order_relaxed);
-	atomic_exchange(&g->record[i], record);
+	return granule_swap(g, i, had, record | context_bits(context));
 }
 
 /* It is there or right behind. Stacks of one stretch of code have ids in a row, so that those under one lock lie side by side. */
@@ -214,22 +220,27 @@ HOT bool readers_again(const struct granule *g, unsigned i, uint64_t many, uint6
 	if (mine & RECORD_MASK & ~many || slot_of(had) != slot_of(mine) || had & RECORD_MASK & ~mine)
 		return false;
 	atomic_store_explicit(&readers_pool[at].context[k], context, memory_order_relaxed);
-	atomic_store_explicit(place, mine, memory_order_relaxed);
-	/* Still this granule's? Else it was a read of another's. */
-	if (likely(atomic_load_explicit(&g->record[i], memory_order_relaxed) >> 32 == at && atomic_load_explicit(&readers_of[at], memory_order_relaxed) == g))
+	atomic_exchange(place, mine);
+	/* Still this granule's? Else it was a read of another's. And who writes these bytes takes them away first, then looks here. */
+	uint64_t now = atomic_load_explicit(&g->record[i], memory_order_relaxed);
+	if (likely(now >> 32 == at && !(mine & RECORD_MASK & ~now) && atomic_load_explicit(&readers_of[at], memory_order_relaxed) == g))
 		return true;
 	atomic_store_explicit(place, 0, memory_order_relaxed);
 	return false;
 }
 
-/* Which to give up for a new one: reads before writes, others' before one's own, any of those left; never a synchronisation location. */
+/* Does what it stands for come before all this thread does from now on? */
+HOT bool knows(const struct race_thread *rt, uint64_t r) { return rt->vc[slot_of(r)] >= r >> 32; }
+
+/* Which to give up for a new one: reads before writes, what is in order before what is not, others' before one's own, any of those
+ * left; never a synchronisation location. */
 HOT unsigned granule_victim(const uint64_t *r, const struct race_thread *rt)
 {
 	unsigned best = GRANULE_RECORDS, score = 0;
 	for (unsigned i = 0; i < GRANULE_RECORDS; i++) {
 		if (r[i] && !slot_of(r[i]))
 			continue;
-		unsigned s = 1 + (r[i] & RECORD_WRITE ? 0 : 4) + (slot_of(r[i]) != rt->slot ? 2 : 0);
+		unsigned s = 1 + (r[i] & RECORD_WRITE ? 0 : 8) + (slot_of(r[i]) != rt->slot ? 2 : 0) + (knows(rt, r[i]) ? 4 : 0);
 		if (s > score || (s == score && (race_clock(rt) + i) & 1)) {
 			score = s;
 			best = i;
@@ -247,21 +258,36 @@ HOT bool granule_met(const struct race_thread *rt, struct granule *g, const uint
 	bool met = false;
 	for (unsigned i = 0; i < GRANULE_RECORDS; i++) {
 		uint64_t now = atomic_load_explicit(&g->record[i], memory_order_relaxed);
-		if (unlikely(i != mine && now != r[i] && now & mask) && (!slot_of(now) || (rt->vc[slot_of(now)] < now >> 32 && (write || now & RECORD_WRITE))))
+		if (unlikely(i != mine && now != r[i] && now & mask) && (!slot_of(now) || (!knows(rt, now) && (write || now & RECORD_WRITE))))
 			met = true;
 	}
 	return met;
 }
 
+/* Pairs of an access and one nobody has seen (RECORD_GUESS) that are known to be nothing to stop at, by their contexts. */
+extern _Atomic uint64_t race_guesses[1024];
+HOT uint64_t guess_key(uint32_t context, uint64_t contexts, unsigned i, uint64_t r)
+{
+	return (uint64_t)context << 32 | (contexts >> 21 * i & CONTEXT_LOW) << 10 | (r & RECORD_CONTEXT);
+}
+HOT _Atomic uint64_t *guess_place(uint64_t key) { return &race_guesses[(key * 0x9e3779b97f4a7c15ull) >> 54]; }
+HOT bool guess_known(uint32_t context, uint64_t contexts, unsigned i, uint64_t r)
+{
+	uint64_t key = guess_key(context, contexts, i, r);
+	return r & RECORD_GUESS && atomic_load_explicit(guess_place(key), memory_order_relaxed) == key;
+}
+
+HOT bool is_told(const uint64_t *told, uint64_t r) { return told && (r == told[0] || r == told[1] || r == told[2]); }
+
 /*
- * One granule, whatever was there before in order. True: recorded. False: a race, or a synchronisation location among the bytes, or
- * no room.
- * told: the races are known, record it all the same. Byte masks of one epoch, kind and context go into one record: a loop over bytes leaves one, not eight.
+ * One granule, whatever was there before in order. True: recorded. False: a race, a synchronisation location among the bytes, or no
+ * room; or another thread came in between. What it found is what it replaces: no record is ever lost unseen.
+ * told: records with which it races, known by now; NULL none. Byte masks of one epoch, kind and context go into one record: a loop over bytes leaves one, not eight.
  * Inline, no call, general registers only, no lock. budget: 4 ns beside the cache misses.
  */
-HOT bool granule_access(struct race_thread *rt, struct granule *g, uint64_t mask, bool write, uint32_t context, bool told)
+HOT bool granule_access(struct race_thread *rt, struct granule *g, uint64_t mask, bool write, uint32_t context, const uint64_t *told)
 {
-	uint64_t mine = rt->epoch | (write ? RECORD_WRITE : 0) | context_bits(context);
+	uint64_t mine = rt->epoch | (write ? RECORD_WRITE : 0), with = mine | context_bits(context);
 	uint64_t contexts = atomic_load_explicit(&g->contexts, memory_order_relaxed);
 	uint64_t r[GRANULE_RECORDS];
 	unsigned put = GRANULE_RECORDS, empty = GRANULE_RECORDS, same = GRANULE_RECORDS;
@@ -270,28 +296,33 @@ HOT bool granule_access(struct race_thread *rt, struct granule *g, uint64_t mask
 		r[i] = atomic_load_explicit(&g->record[i], memory_order_relaxed);
 		if (!r[i]) {
 			empty = i;
-		} else if (!((r[i] ^ mine) & ~RECORD_MASK) && (contexts >> 21 * i & CONTEXT_LOW) == (context & CONTEXT_LOW)) {
+		} else if (!((r[i] ^ with) & ~RECORD_MASK) && (contexts >> 21 * i & CONTEXT_LOW) == (context & CONTEXT_LOW)) {
 			covered = !(mask & ~r[i]);
 			same = i;
 		} else if (r[i] & mask) {
-			uint32_t slot = slot_of(r[i]);
-			if (unlikely(!slot)) {
-				if (write || !is_many(r[i]) || !readers_again(g, i, r[i], mine | mask, context))
+			if (unlikely(!slot_of(r[i]))) {
+				if (write || !is_many(r[i]) || !readers_again(g, i, r[i], with | mask, context))
 					return false;
 				rt->nonempty = true;
 				return true;
 			}
-			if (unlikely(rt->vc[slot] < r[i] >> 32) && !((told || r[i] & RECORD_GUESS) && (write || r[i] & RECORD_WRITE))) { /* in no order */
+			if (unlikely(!knows(rt, r[i])) && !((write || r[i] & RECORD_WRITE) &&
+							    (is_told(told, r[i]) || guess_known(context, contexts, i, r[i])))) { /* in no order */
 				if (write || r[i] & RECORD_WRITE)
 					return false;
 			} else if (!write && r[i] & RECORD_WRITE) {
 				if ((r[i] ^ mine) >> 20 == 0 && !(mask & ~r[i]) && !(r[i] & RECORD_GUESS))
 					return true; /* my write in this epoch covers it */
 			} else if (r[i] & RECORD_MASK & ~mask) { /* this one supersedes part of it, */
-				atomic_store_explicit(&g->record[i], r[i] &= ~mask, memory_order_relaxed);
+				if (!granule_swap(g, i, r[i], r[i] & ~mask))
+					return false;
+				r[i] &= ~mask;
 			} else { /* or all */
-				if (put < GRANULE_RECORDS)
-					atomic_store_explicit(&g->record[put], r[put] = 0, memory_order_relaxed);
+				if (put < GRANULE_RECORDS) {
+					if (!granule_swap(g, put, r[put], 0))
+						return false;
+					r[put] = 0;
+				}
 				put = i;
 			}
 		}
@@ -308,23 +339,33 @@ HOT bool granule_access(struct race_thread *rt, struct granule *g, uint64_t mask
 	}
 	rt->nonempty = true;
 	if (same < GRANULE_RECORDS) {
-		if (put < GRANULE_RECORDS)
-			atomic_store_explicit(&g->record[put], 0, memory_order_relaxed);
-		atomic_exchange(&g->record[same], r[same] | mask);
-		return told || !granule_met(rt, g, r, same, mask, write);
+		if (put < GRANULE_RECORDS) {
+			if (!granule_swap(g, put, r[put], 0))
+				return false;
+			r[put] = 0;
+		}
+		return granule_swap(g, same, r[same], r[same] | mask) && !granule_met(rt, g, r, same, mask, write);
 	}
 	/* Two that come here at once do not take the same one. */
 	if (put == GRANULE_RECORDS)
 		put = r[rt->slot % GRANULE_RECORDS] ? empty : rt->slot % GRANULE_RECORDS;
 	if (unlikely(put == GRANULE_RECORDS)) {
 		put = granule_victim(r, rt);
-		/* A read in no order with this one, of which nobody else would ever hear: it is kept elsewhere. */
-		if (!told && !(r[put] & RECORD_WRITE) && rt->vc[slot_of(r[put])] < r[put] >> 32 &&
-		    !atomic_load_explicit(&readers_full, memory_order_relaxed))
+		if (put == GRANULE_RECORDS)
 			return false;
+		/* One in no order with this, of which nobody else would ever hear: it is kept elsewhere, or its bytes are order from now on.
+		 * Where other bytes are, more is taken for order than there is. */
+		bool order = is_sync(r[0]) || is_sync(r[1]) || is_sync(r[2]);
+		if (r[put] & RECORD_WRITE ? !(r[put] & mask) && (order ? slot_of(r[put]) != rt->slot : !knows(rt, r[put]))
+					  : !knows(rt, r[put]) && !told && !atomic_load_explicit(&readers_full, memory_order_relaxed))
+			return false;
+		/* Of this epoch's writes here some are known to have been, but no longer where. */
+		if (write && !((r[put] ^ mine) & ~(RECORD_MASK | RECORD_CONTEXT))) {
+			mine |= r[put] & RECORD_MASK;
+			context = 0;
+		}
 	}
-	granule_put(g, put, mine | mask, context);
-	return told || !granule_met(rt, g, r, put, mask, write);
+	return granule_put(g, put, r[put], mine | mask, context) && !granule_met(rt, g, r, put, mask, write);
 }
 
 HOT uint64_t granule_mask(uintptr_t addr, unsigned bytes) { return (uint64_t)(((1u << bytes) - 1) << (addr & 7)) << RECORD_SHIFT; }
@@ -355,7 +396,7 @@ HOT bool access_fast(struct race_thread *rt, uintptr_t addr, unsigned bytes, boo
 	if (unlikely((addr & 7) + bytes > 8 || !g || rt->pending | atomic_load_explicit(&rt->poked, memory_order_relaxed) ||
 		     !race_context_known(rt, stack, &context)))
 		return false;
-	return granule_access(rt, g, granule_mask(addr, bytes), write, context, false);
+	return granule_access(rt, g, granule_mask(addr, bytes), write, context, NULL);
 }
 
 /* With races=hybrid, where access_fast does nothing, in its place. Calls nothing but what is as careful as it is. */
@@ -369,7 +410,8 @@ struct race_engine {
 	void (*forget_all)(uintptr_t addr, size_t bytes);              /* zeroes it in all planes */
 	void (*thread_started)(struct thread *); /* in it, before its first tag: gives it a plane */
 	void (*thread_ended)(struct thread *);   /* in it, after its last */
-	/* Does the load at read_pc[0] decide a branch, and is the store nothing else? read_pc[1..nr): where its callers go on. Slow; asked once a race. */
+	/* Does the load at read_pc[0] decide a branch, and is the store nothing else? read_pc[1..nr): where its callers go on.
+	 * nr or write_pc 0: where it is has been lost, and it is not looked at. Slow; asked once a race. */
 	bool (*flag)(const uintptr_t *read_pc, unsigned nr, uintptr_t write_pc);
 	/* Bytes that the instruction there accesses, 0 not known. Slow; asked once a stack. */
 	unsigned (*size)(uintptr_t pc);

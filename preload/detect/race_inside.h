@@ -78,7 +78,7 @@ HOT uint32_t context_of(uint64_t r, uint64_t contexts, unsigned i)
 bool readers_start(void);
 /* An access for which the granule's records, r as they were read, have no room. many: which of them is_many(), or GRANULE_RECORDS.
  * True: recorded. False: it was not, but what was read of other bytes may have made room for a write. */
-bool readers_beside(struct granule *g, uint64_t *r, unsigned many, uint64_t mine, uint32_t context, bool write);
+bool readers_beside(struct granule *g, const uint64_t *r, unsigned many, uint64_t mine, uint32_t context, bool write);
 /* The reads of these bytes, at most READERS; forget: no longer. */
 unsigned readers_take(struct granule *g, uint64_t many, uint64_t mask, bool forget, uint64_t *record, uint32_t *context);
 void readers_fork_child(void);
@@ -96,6 +96,12 @@ struct access race_access_of(struct thread *t, bool write, uint32_t stack);
 /* The bytes in mask of one granule are about to be given back: what is in no order with that is told. keep: recorded, too. */
 void race_freed(const struct access *a, struct granule *g, uintptr_t addr, uint64_t mask, bool keep);
 
+/* ---- race_sync.c: synchronisation locations */
+
+/* These bytes of the granule at addr become one. all: not known who has read them. */
+void sync_make(struct granule *g, uintptr_t addr, uint64_t mask, struct race_thread *rt, bool all);
+/* Bytes of one granule that are one: plain loads acquire, plain stores release. */
+void sync_plain(struct thread *t, uintptr_t addr, bool write);
 /* Acquires once more from where its last synchronising access may have read later than it said. */
 void race_catch_up(struct thread *t);
 HOT bool race_is_behind(const struct race_thread *rt) { return (rt->pending & ~7ul) | atomic_load_explicit(&rt->poked, memory_order_relaxed); }

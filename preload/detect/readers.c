@@ -99,7 +99,7 @@ static void add(struct readers *m, uint64_t record, uint32_t context)
 	atomic_store_explicit(&m->record[put], record, memory_order_relaxed);
 }
 
-bool readers_beside(struct granule *g, uint64_t *r, unsigned many, uint64_t mine, uint32_t context, bool write)
+bool readers_beside(struct granule *g, const uint64_t *r, unsigned many, uint64_t mine, uint32_t context, bool write)
 {
 	uint64_t contexts = atomic_load_explicit(&g->contexts, memory_order_relaxed), mask = mine & RECORD_MASK;
 	unsigned reads = 0;
@@ -110,8 +110,7 @@ bool readers_beside(struct granule *g, uint64_t *r, unsigned many, uint64_t mine
 			return false;
 		if (there)
 			add(&readers_pool[at], mine, context);
-		atomic_store_explicit(&g->record[many], there ? r[many] | mask : 0, memory_order_relaxed);
-		return there && !write;
+		return granule_swap(g, many, r[many], there ? r[many] | mask : 0) && there && !write;
 	}
 	for (unsigned i = 0; i < GRANULE_RECORDS; i++) {
 		if (!r[i])
@@ -135,9 +134,12 @@ bool readers_beside(struct granule *g, uint64_t *r, unsigned many, uint64_t mine
 		add(&readers_pool[at], mine, context);
 	else
 		mask &= ~(mine & RECORD_MASK);
+	/* They are found there from now on, or here if one of them has changed meanwhile. */
+	if (!granule_swap(g, many, r[many], (uint64_t)at << 32 | mask | RECORD_WRITE))
+		return false;
 	for (unsigned i = 0; i < GRANULE_RECORDS; i++)
-		if (slot_of(r[i]) && !(r[i] & RECORD_WRITE))
-			atomic_store_explicit(&g->record[i], i == many ? (uint64_t)at << 32 | mask | RECORD_WRITE : 0, memory_order_relaxed);
+		if (i != many && slot_of(r[i]) && !(r[i] & RECORD_WRITE))
+			granule_swap(g, i, r[i], 0);
 	return !write;
 }
 

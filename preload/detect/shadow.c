@@ -87,7 +87,7 @@ static void unfold(struct region *r, struct granule *g, uint8_t is)
 	const struct gone *gone = &r->gone[index_of(r, g) / PER_LINE][is / GRANULE_GONE_TOO];
 	uint64_t record = atomic_load_explicit(&gone->record, memory_order_relaxed) | RECORD_MASK;
 	if (!granule_any(g))
-		granule_put(g, 0, record, atomic_load_explicit(&gone->context, memory_order_relaxed));
+		granule_put(g, 0, 0, record, atomic_load_explicit(&gone->context, memory_order_relaxed));
 	granule_use(g);
 }
 

@@ -153,12 +153,12 @@ bool adhoc_flag(const uintptr_t *read_pc, unsigned nr, uintptr_t write_pc)
 	unsigned have = 0;
 	if (decoder_open(&d))
 		return false;
-	size_t n = code_of(write_pc, code[0]);
-	if (!n || !adhoc_stores(d, code[0], n))
+	size_t n = write_pc ? code_of(write_pc, code[0]) : 0;
+	if (write_pc && (!n || !adhoc_stores(d, code[0], n)))
 		return false;
 	for (; have < nr && have < ADHOC_FRAMES && (n = code_of(read_pc[have], code[have])); have++)
 		at[have] = (struct adhoc_code){ code[have], n };
-	return have && adhoc_decides(d, at, have);
+	return !nr || (have && adhoc_decides(d, at, have));
 }
 
 unsigned adhoc_size(uintptr_t pc)

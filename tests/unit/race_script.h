@@ -75,11 +75,13 @@ static unsigned races(void)
 	return n;
 }
 
-static bool (*flag_at)(const uintptr_t *read_pc, unsigned nr, uintptr_t write_pc); /* before start */
+/* Before start. */
+static bool (*flag_at)(const uintptr_t *read_pc, unsigned nr, uintptr_t write_pc);
+static unsigned (*size_at)(uintptr_t pc);
 
 static int start(void **state)
 {
-	const struct race_engine engine = { .forget_all = on_forget_all, .flag = flag_at };
+	const struct race_engine engine = { .forget_all = on_forget_all, .flag = flag_at, .size = size_at };
 	(void)state;
 	return race_start(&engine, on_race) ? 0 : 1;
 }

@@ -9,18 +9,26 @@
 #include "core/depot.h"
 #include "core/module.h"
 
-enum { STORE, LOAD, OTHER, NR_PLACES };
+enum { STORE, LOAD = 8, OTHER, NR_PLACES };
 static uint32_t stacks[NR_PLACES];
 static const char code[NR_PLACES];
 
 static bool is_load_and_store(const uintptr_t *read_pc, unsigned nr, uintptr_t write_pc)
 {
-	return nr && *read_pc == (uintptr_t)&code[LOAD] && write_pc == (uintptr_t)&code[STORE];
+	return (!nr || *read_pc == (uintptr_t)&code[LOAD]) && (!write_pc || write_pc - (uintptr_t)&code[STORE] < LOAD);
+}
+
+static unsigned bytes = 4; /* of a flag */
+static unsigned size_of(uintptr_t pc)
+{
+	(void)pc;
+	return bytes;
 }
 
 static int start_with_flags(void **state)
 {
 	flag_at = is_load_and_store;
+	size_at = size_of;
 	module_start();
 	const struct module *m = module_find((uintptr_t)code);
 	for (unsigned i = 0; m && i < NR_PLACES; i++) {
@@ -89,11 +97,71 @@ static void test_many_wait(void **state)
 	}
 }
 
+/* Bytes side by side, each another thread's: more than there is room for. Looked at before they are set, or not. */
+static void test_no_room(void **state)
+{
+	(void)state;
+	bytes = 1; /* from here on */
+	for (unsigned round = 0; round < 2; round++) {
+		struct thread *m = born(NULL), *a[8], *b = born(m);
+		uintptr_t x = memory(64), flag = memory(64);
+		others();
+		for (unsigned i = 0; i < 8; i++) {
+			a[i] = born(m);
+			if (round)
+				access(b, flag + i, 1, false, stacks[LOAD]);
+		}
+		for (unsigned i = 0; i < 8; i++) {
+			access(a[i], x + 4 * i, 4, true, 3);
+			access(a[i], flag + i, 1, true, stacks[STORE]);
+		}
+		for (unsigned i = 0; i < 8; i++) {
+			if (!round)
+				access(b, flag + i, 1, false, stacks[LOAD]);
+			access(b, x + 4 * i, 4, false, 4);
+		}
+		assert_int_equal(others(), 0);
+		for (unsigned i = 0; i < 8; i++)
+			over(a[i], m);
+		over(b, m);
+		over(m, NULL);
+	}
+}
+
+/* All one thread's, each set somewhere else in the code. */
+static void test_no_room_for_one(void **state)
+{
+	(void)state;
+	struct thread *m = born(NULL), *a = born(m), *b = born(m);
+	uintptr_t x = memory(64), flag = memory(64);
+	others();
+	for (unsigned i = 0; i < 8; i++) {
+		access(a, x + 4 * i, 4, true, 3);
+		access(a, flag + i, 1, true, stacks[STORE + i]);
+	}
+	for (unsigned i = 0; i < 8; i++) {
+		access(b, flag + i, 1, false, stacks[LOAD]);
+		access(b, x + 4 * i, 4, false, 4);
+	}
+	assert_int_equal(others(), 0);
+	/* What is no flag is a race still, if not one that anybody knows the other half of. */
+	for (unsigned i = 0; i < 8; i++)
+		access(a, x + 32 + i, 1, true, stacks[STORE + i]);
+	for (unsigned i = 0; i < 8; i++)
+		access(b, x + 32 + i, 1, false, stacks[OTHER]);
+	assert_int_equal(others(), 8);
+	over(a, m);
+	over(b, m);
+	over(m, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_waits),
 		cmocka_unit_test(test_many_wait),
+		cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_no_room_for_one),
 	};
 	return cmocka_run_group_tests(tests, start_with_flags, NULL);
 }

@@ -43,7 +43,7 @@ static bool twin_access(struct twin *w, unsigned t, unsigned at, unsigned bytes,
  * Runs one script up to the first race either side finds. exact: whole granules by any threads, where nothing is ever let go:
  * both must agree. Else anything; whatever the rule finds the twin must find.
  */
-static unsigned agree, lost, invented;
+static unsigned agree, lost, invented, given_up;
 static void script(bool exact, bool planes)
 {
 	static struct twin w;
@@ -88,8 +88,11 @@ static void script(bool exact, bool planes)
 			hit &= write ? plane[who][b] == tag[who] : (plane[who][b] | 1) == tag[who];
 		bool ours = false, theirs = twin_access(&w, who, at, bytes, write);
 		if (!hit) {
-			bool kept = access(t[who], x + at, bytes, write, 1 + n);
-			assert_true(kept);
+			if (!access(t[who], x + at, bytes, write, 1 + n)) {
+				/* No room for so many writes side by side: these bytes order from now on, whatever else they do. */
+				assert_false(exact);
+				given_up++;
+			}
 			ours = races() > 0;
 			for (unsigned b = at; b < at + bytes && planes; b++)
 				plane[who][b] = (uint8_t)(write ? tag[who] : tag[who] & ~1ull);
@@ -181,7 +184,7 @@ static void test_many_readers(void **state)
 static void test_exact(void **state)
 {
 	(void)state;
-	agree = lost = invented = 0;
+	agree = lost = invented = given_up = 0;
 	for (unsigned i = 0; i < 20000; i++)
 		script(true, false);
 	print_message("exact: %u agree, %u lost, %u invented\n", agree, lost, invented);
@@ -193,10 +196,10 @@ static void test_exact(void **state)
 static void test_any(void **state)
 {
 	(void)state;
-	agree = lost = invented = 0;
+	agree = lost = invented = given_up = 0;
 	for (unsigned i = 0; i < 20000; i++)
 		script(false, false);
-	print_message("any: %u agree, %u lost, %u invented\n", agree, lost, invented);
+	print_message("any: %u agree, %u lost, %u invented, %u accesses that order\n", agree, lost, invented, given_up);
 	assert_int_equal(invented, 0);
 	assert_true(lost * 20 < agree);
 }
@@ -204,7 +207,7 @@ static void test_any(void **state)
 static void test_planes(void **state)
 {
 	(void)state;
-	agree = lost = invented = 0;
+	agree = lost = invented = given_up = 0;
 	for (unsigned i = 0; i < 20000; i++)
 		script(true, true);
 	print_message("planes: %u agree, %u lost, %u invented\n", agree, lost, invented);
