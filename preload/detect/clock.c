@@ -59,17 +59,14 @@ void race_tag_step(struct race_thread *rt)
 		hybrid_tag_step(rt);
 		return;
 	}
-	/* xorshift64; another tag than the present one. */
-	uint64_t x = rt->random, now = rt->tag;
+	/* xorshift64. One or two further on: none comes around soon, and none after a fixed number of releases. */
+	uint64_t x = rt->random;
 	x ^= x << 13;
 	x ^= x >> 7;
 	x ^= x << 17;
 	rt->random = x;
-	uint64_t tag = 1 + (x >> 32) % (RACE_TAGS - 1);
-	if (tag >= now)
-		tag++;
-	if (tag > RACE_TAGS) /* there was none before */
-		tag = 1;
+	uint64_t tag = rt->tag + 1 + (x >> 32) % 2;
+	tag -= tag > RACE_TAGS ? RACE_TAGS : 0;
 	rt->tag = (uint32_t)tag;
 	race_tls.write_tag = (tag << 1 | 1) * 0x0101010101010101ull;
 }
