@@ -5,6 +5,7 @@
 
 #include <elf.h>
 #include <fcntl.h>
+#include <string.h>
 
 #define LOOK_AHEAD 24u  /* instructions between the load and the branch */
 #define SLOTS      4u   /* places on the stack that it is put in on the way, as without optimisation */
@@ -40,20 +41,34 @@ static bool put_in_slot(struct slots *s, const struct insn *x)
 	return true;
 }
 
+/* Does [code, code + bytes) hold the instruction again? */
+static bool again(const uint8_t *code, size_t bytes, const uint8_t *insn, size_t len)
+{
+	for (; bytes >= len; code++, bytes--)
+		if (memcmp(code, insn, len) == 0)
+			return true;
+	return false;
+}
+
 bool adhoc_decides(const struct decoder *d, const struct adhoc_code *at, unsigned nr)
 {
 	const uint8_t *code = at->code;
-	size_t bytes = at->bytes;
+	size_t bytes = at->bytes, len;
 	struct insn x;
 	struct slots slots = { .nr = 0 };
 	if (!d->decode(d, code, bytes, &x) || !(x.is & INSN_READS) || x.is & (INSN_WRITES | INSN_LOCKED | INSN_STRING))
 		return false;
+	len = x.len;
 	/* Where the value is: registers, or the flags once something has been compared with it. */
 	uint32_t carries = x.changes ? x.changes : x.kills & FLAGS_ALL;
 	bool flags = !x.changes;
-	/* clang without optimisation stores what an atomic load gives through a pointer to its result, and takes the result from there. */
+	/*
+	 * clang without optimisation calls std::atomic's load, which has the same load once for each memory order, jumps from all but
+	 * the last to where they meet, and may store what it loaded through a pointer to its result. Any other function that returns
+	 * what it loads is none: much of what containers are made of does.
+	 */
 	unsigned through = 0;
-	bool result = false;
+	bool result = false, orders = false;
 	for (unsigned n = 0; (carries || slots.nr) && n < LOOK_AHEAD; n++) {
 		code += x.len;
 		bytes -= x.len;
@@ -62,12 +77,12 @@ bool adhoc_decides(const struct decoder *d, const struct adhoc_code *at, unsigne
 		if (x.kind == INSN_JCC && flags)
 			return x.reads & carries && !result;
 		if (x.kind == INSN_JMP && x.disp >= 0 && (size_t)x.disp + x.len < bytes) { /* the same, for what is not optimised */
+			orders |= again(code + x.len, (size_t)x.disp, at->code, len);
 			code += x.disp;
 			bytes -= (size_t)x.disp;
 			continue;
 		}
-		/* A function of its own for each load: std::atomic's, where it is not inlined. */
-		if (x.kind == INSN_RET && !flags && carries & 1u << RAX && nr > 1) {
+		if (x.kind == INSN_RET && orders && !flags && carries & 1u << RAX && nr > 1) {
 			at++, nr--;
 			code = at->code;
 			bytes = at->bytes;

@@ -11,6 +11,7 @@
 #define CODE(...) (const uint8_t[]){ __VA_ARGS__, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc }
 #define LOAD_EAX  0x8b, 0x05, 0, 1, 0, 0       /* mov 0x100(%rip),%eax */
 #define LOAD_RAX  0x48, 0x8b, 0x05, 0, 1, 0, 0 /* mov 0x100(%rip),%rax */
+#define LOAD_BY_RAX 0x8b, 0x00                 /* mov (%rax),%eax */
 #define STORE_EAX 0x89, 0x05, 0, 1, 0, 0       /* mov %eax,0x100(%rip) */
 #define TEST_EAX  0x85, 0xc0
 #define JE        0x74, 0xf0
@@ -47,15 +48,19 @@ static void test_decides(void **state)
 	assert_false(decides(CODE(LOAD_EAX, 0x89, 0x45, 0xfc, 0x31, 0xc0, 0x3b, 0x55, 0xf8, JE))); /* another place */
 	assert_false(decides(CODE(LOAD_EAX, 0x89, 0x03, 0x31, 0xc0, 0x3b, 0x13, JE)));             /* elsewhere than on the stack */
 	assert_false(decides(CODE(LOAD_EAX, RET)));
-	assert_true(decides_outside(CODE(LOAD_EAX, RET), CODE(TEST_EAX, JE)));
-	assert_true(decides_outside(CODE(LOAD_EAX, 0x5d, RET), CODE(0xa8, 0x01, JE)));     /* pop %rbp ; ret ... test $1,%al ; je */
-	/* mov %eax,(%rbx) ; mov -4(%rbp),%eax ; ret ... test ; je, as clang's atomics come unoptimised */
-	assert_true(decides_outside(CODE(LOAD_EAX, 0x89, 0x03, 0x8b, 0x45, 0xfc, RET), CODE(TEST_EAX, JE)));
-	assert_false(decides_outside(CODE(LOAD_EAX, 0x89, 0x03, 0x8b, 0x45, 0xfc, TEST_EAX, JE), CODE(TEST_EAX, JE)));
-	assert_false(decides_outside(CODE(LOAD_EAX, 0x89, 0x03, 0x31, 0xc0, 0x8b, 0x45, 0xfc, RET), CODE(TEST_EAX, JE)));
-	assert_false(decides_outside(CODE(LOAD_EAX, RET), CODE(0x85, 0xd2, JE)));          /* test %edx,%edx */
-	assert_false(decides_outside(CODE(0x8b, 0x15, 0, 1, 0, 0, RET), CODE(TEST_EAX, JE))); /* loaded into %edx */
-	assert_false(decides_outside(CODE(LOAD_EAX, 0x31, 0xc0, RET), CODE(TEST_EAX, JE)));
+	/* clang's std::atomic::load, unoptimised: jmp over the same load for another order ; ret ... test ; je */
+	assert_true(decides_outside(CODE(LOAD_BY_RAX, 0xeb, 2, LOAD_BY_RAX, RET), CODE(TEST_EAX, JE)));
+	assert_true(decides_outside(CODE(LOAD_BY_RAX, 0xeb, 2, LOAD_BY_RAX, 0x5d, RET), CODE(0xa8, 0x01, JE))); /* pop %rbp ; ret ... test $1,%al */
+	assert_false(decides_outside(CODE(LOAD_BY_RAX, 0xeb, 2, 0x89, 0xc2, RET), CODE(TEST_EAX, JE)));         /* over something else */
+	assert_false(decides_outside(CODE(LOAD_BY_RAX, RET), CODE(TEST_EAX, JE)));                              /* just a getter */
+	assert_false(decides_outside(CODE(LOAD_BY_RAX, 0xeb, 2, LOAD_BY_RAX, RET), CODE(0x85, 0xd2, JE)));      /* test %edx,%edx */
+	assert_false(decides_outside(CODE(0x8b, 0x10, 0xeb, 2, 0x8b, 0x10, RET), CODE(TEST_EAX, JE)));          /* loaded into %edx */
+	assert_false(decides_outside(CODE(LOAD_BY_RAX, 0xeb, 2, LOAD_BY_RAX, 0x31, 0xc0, RET), CODE(TEST_EAX, JE)));
+	/* ... by way of a pointer: mov %eax,(%rbx) ; jmp ; mov -4(%rbp),%eax ; ret */
+	assert_true(decides_outside(CODE(LOAD_BY_RAX, 0x89, 0x03, 0xeb, 2, LOAD_BY_RAX, 0x8b, 0x45, 0xfc, RET), CODE(TEST_EAX, JE)));
+	assert_false(decides_outside(CODE(LOAD_BY_RAX, 0x89, 0x03, 0x8b, 0x45, 0xfc, RET), CODE(TEST_EAX, JE)));
+	assert_false(decides_outside(CODE(LOAD_BY_RAX, 0x89, 0x03, 0xeb, 2, LOAD_BY_RAX, 0x8b, 0x45, 0xfc, TEST_EAX, JE), CODE(TEST_EAX, JE)));
+	assert_false(decides_outside(CODE(LOAD_BY_RAX, 0x89, 0x03, 0x31, 0xc0, 0x8b, 0x45, 0xfc, RET), CODE(TEST_EAX, JE)));
 	assert_false(decides(CODE(LOAD_EAX, 0x83, 0xc0, 0x01, STORE_EAX, RET)));           /* x++ */
 	assert_false(decides(CODE(LOAD_EAX, 0x31, 0xc0, TEST_EAX, JE)));                   /* overwritten before it is tested */
 	assert_false(decides(CODE(LOAD_EAX, 0xe8, 0, 0, 0, 0, TEST_EAX, JE)));             /* a call in between */
