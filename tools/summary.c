@@ -257,5 +257,7 @@ void summary_text(struct report *r, const struct summary_hints *h)
 	if (c.advice)
 		out_put(o, OUT_PLAIN, "; %llu piece%s of advice%s", (unsigned long long)c.advice, plural(c.advice),
 			r->verbose ? "" : " (--verbose shows them)");
+	if (c.findings)
+		put_coverage(r, &t);
 	out_put(o, OUT_PLAIN, "\n");
 }
