@@ -93,30 +93,38 @@ static void die_of(int nr)
 	sys_raw6(SYS_rt_sigaction, nr, (long)&dfl, 0, 8, 0, 0);
 }
 
-/* The default of SIGSEGV and SIGBUS, or their being ignored: the instruction runs again and the kernel does what it
- * does. */
-static void by_default(int nr, const siginfo_t *si, ucontext_t *uc)
+/*
+ * The default of SIGSEGV, SIGBUS and SIGTRAP, or their being ignored. A fault is sent again, to come when we have returned to the place
+ * that is shown: so a core file has the program's own, not one in a trampoline. In a confined program, and elsewhere than in a
+ * trampoline, the instruction runs again and the kernel does what it does. True: the program is to stand where it is shown.
+ */
+static bool by_default(int nr, const siginfo_t *si, ucontext_t *uc, bool elsewhere)
 {
+	uint64_t bit = 1ull << (nr - 1), word;
+	bool fault = si->si_code > 0;
 	die_of(nr);
-	if (si->si_code > 0)
-		return;
-	/* Sent by somebody: again, to the default. It is blocked no longer than until we return. */
-	if (program[nr].handler == (void *)SIG_IGN) {
+	if (fault && (sys_confined.on || (!elsewhere && nr != SIGTRAP)))
+		return false;
+	if (!fault && program[nr].handler == (void *)SIG_IGN) {
 		install(nr, &program[nr]);
-		return;
+		return false;
 	}
-	sigdelset(&uc->uc_sigmask, nr);
-	sys_raw6(SYS_rt_tgsigqueueinfo, sys_getpid(), sys_gettid(), nr, (long)si, 0, 0);
+	/* It is blocked no longer than until we return. */
+	if (fault)
+		sys4(SYS_rt_sigprocmask, SIG_BLOCK, &bit, NULL, 8);
+	memcpy(&word, &uc->uc_sigmask, sizeof word);
+	word &= ~bit;
+	memcpy(&uc->uc_sigmask, &word, sizeof word);
+	return sys_raw6(SYS_rt_tgsigqueueinfo, sys_getpid(), sys_gettid(), nr, (long)si, 0, 0) == 0 && fault;
 }
 
-static void call_program(int nr, siginfo_t *si, ucontext_t *uc)
+/* True: it dies of it, where it is shown. */
+static bool call_program(int nr, siginfo_t *si, ucontext_t *uc, bool elsewhere)
 {
 	struct kernel_action a = program[nr];
 	bool fatal = masks.blocked & FAULTS & 1ull << (nr - 1) && si->si_code > 0; /* a fault that is blocked kills */
-	if (fatal || !is_handler(a.handler)) {
-		by_default(nr, si, uc);
-		return;
-	}
+	if (fatal || !is_handler(a.handler))
+		return by_default(nr, si, uc, elsewhere);
 	if (a.flags & SA_RESETHAND) {
 		program[nr] = (struct kernel_action){ 0 };
 		install(nr, &program[nr]);
@@ -146,6 +154,7 @@ static void call_program(int nr, siginfo_t *si, ucontext_t *uc)
 	memcpy(&uc->uc_sigmask, &word, sizeof word);
 	if (masks.held && !was.waiting)
 		masks_let_go();
+	return false;
 }
 
 /* Sent by somebody while the program has it blocked: the kernel keeps it, for this thread or for whoever may take it. */
@@ -315,8 +324,10 @@ static void on_signal(int nr, siginfo_t *si, void *context)
 	}
 	uint64_t save[ARRAY_SIZE(race_tls.save)];
 	memcpy(save, race_tls.save, sizeof save);
-	call_program(nr, si, uc);
+	bool dies = call_program(nr, si, uc, stands != 0);
 	memcpy(race_tls.save, save, sizeof save);
+	if (dies)
+		return;
 	/* On from where it stood, perhaps in the middle of a check; or where the handler wants it, whose bytes may have moved. */
 	if (*ip == shown.ip && below)
 		place_set(uc, &stood);

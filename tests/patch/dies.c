@@ -7,6 +7,12 @@
 
 static long *volatile nowhere;
 
+static void *thread(void *arg)
+{
+	nowhere[5]++;
+	return arg;
+}
+
 static void child(int what)
 {
 	start_engine();
@@ -21,6 +27,17 @@ static void child(int what)
 		sigfillset(&all);
 		sigprocmask(SIG_BLOCK, &all, NULL);
 	}
+	if (what == 5)
+		__asm__ volatile("int3");
+	if (what == 6)
+		signal(SIGTRAP, SIG_IGN), raise(SIGTRAP), _exit(6);
+	if (what == 7)
+		raise(SIGTRAP);
+	if (what == 8) {
+		pthread_t t;
+		pthread_create(&t, NULL, thread, NULL);
+		pthread_join(t, NULL);
+	}
 	*nowhere = 1;
 	_exit(0);
 }
@@ -28,7 +45,7 @@ static void child(int what)
 int main(void)
 {
 	start_engine();
-	for (int what = 0; what < 5; what++) {
+	for (int what = 0; what < 9; what++) {
 		int status;
 		fflush(NULL);
 		pid_t pid = fork();
