@@ -150,7 +150,8 @@ static const char *put_in_place(const struct module *m, const struct view *v, st
 	uintptr_t arena = patch_room(v->text_lo, v->text_hi, bytes);
 	struct patch *p = arena_map((plan->nr_windows + 1) * sizeof *p);
 	struct patched *c = NULL;
-	const char *trouble = !arena ? "no room for trampolines within reach" : !p ? "no memory" : NULL;
+	/* What was allowed when we began may not be any more. */
+	const char *trouble = !arena ? "no room for trampolines within reach" : !p ? "no memory" : patch_start();
 	if (!trouble && (plan_place(plan, arena) != 0 || !patch_fill(arena, plan->image, bytes)))
 		trouble = "the trampolines could not be written";
 	for (uint32_t i = 0; !trouble && i < plan->nr_windows; i++) {
