@@ -26,4 +26,7 @@ struct process_events {
 };
 extern struct process_events process_events;
 
+/* signal() sets handlers of this signal without SA_RESTART from now on, or with it. */
+void hook_interrupts(int nr, bool on);
+
 #endif

@@ -49,6 +49,17 @@ INTERPOSE(int, sigaction, (int nr, const struct sigaction *restrict act, struct 
 	return r;
 }
 
+static _Atomic uint64_t interrupting; /* asked for by siginterrupt */
+
+void hook_interrupts(int nr, bool on)
+{
+	uint64_t bit = 1ull << (nr - 1);
+	if (on)
+		atomic_fetch_or(&interrupting, bit);
+	else
+		atomic_fetch_and(&interrupting, ~bit);
+}
+
 INTERPOSE(sighandler_t, signal, (int nr, sighandler_t handler))
 {
 	/* source: glibc's signal() is sigaction with SA_RESTART unless siginterrupt said otherwise, and the signal itself in the mask. */
@@ -57,8 +68,11 @@ INTERPOSE(sighandler_t, signal, (int nr, sighandler_t handler))
 	memset(&act, 0, sizeof act);
 	act.sa_handler = handler;
 	act.sa_flags = SA_RESTART;
-	if (nr > 0 && nr < NSIG)
+	if (nr > 0 && nr < NSIG) {
 		sigaddset(&act.sa_mask, nr);
+		if (atomic_load(&interrupting) >> (nr - 1) & 1)
+			act.sa_flags = 0;
+	}
 	sighandler_t was = handler != SIG_ERR && by_runtime(nr, &act, &old, &r) ? r == 0 ? old.sa_handler : SIG_ERR
 										 : REAL(signal)(nr, handler);
 	installed(was != SIG_ERR && handler != SIG_DFL && handler != SIG_IGN);

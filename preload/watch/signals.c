@@ -126,7 +126,7 @@ static bool call_program(int nr, siginfo_t *si, ucontext_t *uc, bool elsewhere)
 	if (fatal || !is_handler(a.handler))
 		return by_default(nr, si, uc, elsewhere);
 	if (a.flags & SA_RESETHAND) {
-		program[nr] = (struct kernel_action){ 0 };
+		program[nr].handler = (void *)SIG_DFL; /* flags and mask stay, as in the kernel */
 		install(nr, &program[nr]);
 	}
 	if (!is_fault(nr) && tls.gate == 0 && tls.thread)
