@@ -19,7 +19,7 @@
 #define HEAP_PAGE_BITS   16
 #define HEAP_ADDR_BITS   47
 
-/* size 63..44 | stack 43..18 | thread 17..0; 0 no block begins here. HEAP_LONG: the size stands in the next word, which looks empty. */
+/* size 63..44 | stack 43..18 | thread 17..0; size 0: no block begins here, thread is whose was the last that did. HEAP_LONG: the size stands in the next word, which looks empty. */
 #define HEAP_SIZE_SHIFT   44
 #define HEAP_STACK_SHIFT  18
 #define HEAP_LONG         0xfffffu
@@ -77,12 +77,20 @@ HOT size_t heap_bytes(uintptr_t addr)
 	return atomic_load_explicit(&r->word[heap_word(addr) + 1], memory_order_relaxed);
 }
 
-/* It is about to be given back. */
-HOT void heap_gone(uintptr_t addr)
+/* It is about to be given back, by that thread. */
+HOT void heap_gone(uintptr_t addr, uint32_t thread)
 {
 	struct heap_region *r = heap_region(addr);
 	if (r)
-		atomic_store_explicit(&r->word[heap_word(addr)], 0, memory_order_relaxed);
+		atomic_store_explicit(&r->word[heap_word(addr)], thread > HEAP_MAX_THREAD ? 0 : thread, memory_order_relaxed);
+}
+
+/* Who gave back the last block that began here, if none does now: thread id, 0 not known. */
+HOT uint32_t heap_giver(uintptr_t addr)
+{
+	struct heap_region *r = heap_region(addr);
+	uint64_t w = r ? atomic_load_explicit(&r->word[heap_word(addr)], memory_order_relaxed) : 0;
+	return w <= HEAP_MAX_THREAD ? (uint32_t)w : 0;
 }
 
 struct heap_block {

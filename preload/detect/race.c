@@ -246,7 +246,8 @@ static bool rule(const struct access *a, struct granule *g, uintptr_t addr, uint
 struct access race_access_of(struct thread *t, bool write, uint32_t stack)
 {
 	struct access a = { .t = t, .rt = t->race, .write = write, .stack = stack };
-	a.context = race_context_slow(t, stack);
+	if (unlikely(t->race->set == RACE_NO_SET || !race_context_known(t->race, stack, &a.context)))
+		a.context = race_context_slow(t, stack);
 	return a;
 }
 

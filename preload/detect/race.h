@@ -405,9 +405,18 @@ bool access_fast_hybrid(struct thread *t, uintptr_t addr, unsigned bytes, bool w
 
 /* ---- the rule ------------------------------------------------------------------------------------------------------- */
 
+/* Of a set of 64 granules: where the one lies that the lowest bit stands for (bit k + 8 * j is granule 8 * k + j). */
+HOT unsigned granule_nth(uint64_t set)
+{
+	unsigned bit = (unsigned)__builtin_ctzll(set);
+	return (bit & 7) << 3 | bit >> 3;
+}
+
 struct race_engine {
 	void (*forget)(struct thread *, uintptr_t addr, size_t bytes); /* zeroes this thread's plane there */
 	void (*forget_all)(uintptr_t addr, size_t bytes);              /* zeroes it in all planes */
+	/* Zeroes this thread's plane for some of the 64 granules from addr on: granule_nth says which. */
+	void (*forget_granules)(struct thread *, uintptr_t addr, uint64_t which);
 	void (*thread_started)(struct thread *); /* in it, before its first tag: gives it a plane */
 	void (*thread_ended)(struct thread *);   /* in it, after its last */
 	/* Does the load at read_pc[0] decide a branch, and is the store nothing else? read_pc[1..nr): where its callers go on.
@@ -467,8 +476,22 @@ void race_benign(uintptr_t addr, size_t bytes);
 void race_ignore(bool begin);
 bool race_is_benign(uintptr_t addr);
 
+/* One of the following is about to be called: what it will wait for comes while the stack is looked at. */
+HOT void mem_soon(uintptr_t addr)
+{
+	const struct granule *g = shadow_granule(addr);
+	if (likely(g != NULL)) {
+		__builtin_prefetch(g, 1);
+		__builtin_prefetch((const void *)state_of(g), 1);
+	}
+}
+
 /* Memory is the program's from now on (after malloc, mmap): starts clean. Gate shut. */
 void mem_fresh(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack);
+/* The same where this thread gave back the block that began there last: its plane holds no more of it than has been touched since.
+ * (Of memory that others gave back and that was joined to that, old tags may be left: one in RACE_TAGS is the present one, and hides
+ * a first access.) */
+void mem_back(struct thread *t, uintptr_t addr, size_t bytes);
 /* It is about to be given back (before free, munmap): a write to all of it, then forgotten but for the first bytes of a block. Gate shut. */
 void mem_gone(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack);
 

@@ -21,6 +21,24 @@ void mem_fresh(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
 		race_engine.forget(t, addr, bytes);
 }
 
+void mem_back(struct thread *t, uintptr_t addr, size_t bytes)
+{
+	struct granule *g = shadow_granule(addr);
+	if (unlikely(race_hybrid || !g || bytes - 1 >= GONE_KEPT || (addr | bytes) & 7 || (addr ^ (addr + bytes)) >> REGION_BITS || !race_engine.forget_granules)) {
+		mem_fresh(t, addr, bytes, 0);
+		return;
+	}
+	if (!t->race || race_stopped)
+		return;
+	uint64_t used = states_used(state_of(g), bytes / 8);
+	if (likely(!used)) {
+		states_put(state_of(g), bytes / 8, GRANULE_EMPTY, 0, 0);
+	} else { /* since it was given back: by the allocator, if that is watched */
+		race_engine.forget_granules(t, addr, used);
+		shadow_wipe(addr, bytes);
+	}
+}
+
 /* A write to what is known of [addr, end), not kept. */
 static void check(const struct access *a, uintptr_t addr, uintptr_t end)
 {
@@ -49,27 +67,47 @@ static void keep(const struct access *a, uintptr_t addr, uintptr_t end)
 	}
 }
 
-/* Is all that is known of it in order with what rt does now? */
-HOT bool in_order(const struct race_thread *rt, const struct granule *g)
+#define FEW 8u
+#define ALL UINT64_MAX
+
+/* A write to [addr, end), granules and no more than 64 of them; afterwards nothing is known of them. Which of them were used, if they
+ * were few: this thread has no tags of others. */
+HOT uint64_t settle(const struct access *a, struct granule *g, uintptr_t addr, uintptr_t end)
 {
-	bool order = true;
-	for (unsigned i = 0; i < GRANULE_RECORDS; i++) {
-		uint64_t r = atomic_load_explicit(&g->record[i], memory_order_relaxed);
-		order &= !r || (slot_of(r) && rt->vc[slot_of(r)] >= r >> 32);
+	unsigned n = 0;
+	const uint64_t all = states_used(state_of(g), (end - addr) / 8);
+	for (uint64_t used = all; used; used &= used - 1, n++) {
+		unsigned at = granule_nth(used);
+		_Atomic uint64_t *record = g[at].record;
+		bool order = true;
+		for (unsigned i = 0; i < GRANULE_RECORDS; i++) {
+			uint64_t r = atomic_load_explicit(&record[i], memory_order_relaxed);
+			order &= a->rt->vc[slot_of(r)] >= r >> 32 && (slot_of(r) || !r);
+		}
+		if (likely(order)) {
+			for (unsigned i = 0; i < GRANULE_RECORDS; i++)
+				atomic_store_explicit(&record[i], 0, memory_order_relaxed);
+			continue;
+		}
+		race_freed(a, g + at, addr + 8 * at, RECORD_MASK, false);
+		shadow_granule_wipe(g + at, addr + 8 * at);
 	}
-	return order;
+	return n <= FEW ? all : ALL;
 }
 
-/* A write to [addr, end), granules and no more than 64 of them; afterwards nothing is known of them. */
-HOT void settle(const struct access *a, struct granule *g, uintptr_t addr, uintptr_t end)
+/* Its tags of [addr, end), too: of the granules from lo to hi only some are used. */
+HOT void forget(struct thread *t, uintptr_t addr, uintptr_t end, uintptr_t lo, uintptr_t hi, uint64_t used)
 {
-	bool any;
-	for (uint64_t used = states_used(state_of(g), (end - addr) / 8, &any); used; used &= used - 1) {
-		unsigned i = (unsigned)__builtin_ctzll(used);
-		if (unlikely(!in_order(a->rt, g + i)))
-			race_freed(a, g + i, addr + 8 * i, RECORD_MASK, false);
-		shadow_granule_wipe(g + i, addr + 8 * i);
+	if (!race_engine.forget)
+		return;
+	if (used == ALL || lo != addr || !race_engine.forget_granules) {
+		race_engine.forget(t, addr, end - addr);
+		return;
 	}
+	if (used)
+		race_engine.forget_granules(t, lo, used);
+	if (hi < end)
+		race_engine.forget(t, hi, end - hi);
 }
 
 void mem_gone(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
@@ -88,8 +126,9 @@ void mem_gone(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
 	if (unlikely(lo > addr))
 		keep(&a, addr, lo);
 	struct granule *g = shadow_granule(lo);
+	uint64_t used = ALL;
 	if (likely(lo < hi && g && !((lo ^ (hi - 1)) >> REGION_BITS) && atomic_load_explicit(state_of(g), memory_order_relaxed) <= GRANULE_USED)) {
-		settle(&a, g, lo, hi);
+		used = settle(&a, g, lo, hi);
 	} else if (lo < hi) { /* given back once already, perhaps */
 		check(&a, lo, hi);
 		shadow_wipe(lo, hi - lo);
@@ -104,6 +143,5 @@ void mem_gone(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack)
 	}
 	if (unlikely(race_hybrid) && kept > addr)
 		hybrid_wipe(addr, kept - addr);
-	if (race_engine.forget)
-		race_engine.forget(t, addr, bytes);
+	forget(t, addr, end, lo, hi, used);
 }

@@ -305,12 +305,11 @@ static void wipe_within(struct region *r, uintptr_t addr, uintptr_t end)
 	for (size_t n; addr < end; addr += 8 * n) {
 		struct granule *g = shadow_granule(addr);
 		n = (end - addr) / 8 < 64 ? (end - addr) / 8 : 64;
-		bool any;
-		uint64_t used = states_used(state_of(g), n, &any);
-		for (; used; used &= used - 1)
-			shadow_granule_wipe(g + __builtin_ctzll(used), addr + 8 * (unsigned)__builtin_ctzll(used));
-		if (any)
-			states_put(state_of(g), n, GRANULE_EMPTY, 0, 0);
+		if (!region_of(g)->page[index_of(region_of(g), g) / 512] && !region_of(g)->page[index_of(region_of(g), g + n - 1) / 512])
+			continue;
+		for (uint64_t used = states_used(state_of(g), n); used; used &= used - 1)
+			shadow_granule_wipe(g + granule_nth(used), addr + 8 * granule_nth(used));
+		states_put(state_of(g), n, GRANULE_EMPTY, 0, 0);
 	}
 }
 

@@ -47,17 +47,13 @@ HOT states8 *states_at(_Atomic uint8_t *s) { return (states8 *)(void *)s; }
 /* In the word of a line: granules i up to n. */
 HOT uint64_t states_among(size_t i, size_t n) { return ~0ull << i % PER_LINE * 8 & ~0ull >> (PER_LINE - 1 - (n - 1) % PER_LINE) * 8; }
 
-/* Which of n granules, 1 to 64, are used: the first is bit 0. Reads 64 states. any: is one of those not GRANULE_EMPTY? */
-HOT uint64_t states_used(_Atomic uint8_t *s, size_t n, bool *any)
+/* Which of n granules, 1 to 64, are used; reads 64 states. Granule 8 * k + j is bit k + 8 * j: so there is nothing to shift but words. */
+HOT uint64_t states_used(_Atomic uint8_t *s, size_t n)
 {
-	uint64_t used = 0, all = 0;
-	for (unsigned i = 0; i < 8; i++) { /* the product brings eight bits together in the uppermost byte */
-		uint64_t w = *states_at(s + 8 * i);
-		all |= w;
-		used |= ((w & EVERY * GRANULE_USED) * 0x0102040810204080ull >> 56) << 8 * i;
-	}
-	*any = all != 0;
-	return used & ~0ull >> (64 - n);
+#define WORD(k) (*states_at(s + 8 * (k)) & EVERY * GRANULE_USED) << (k)
+	uint64_t used = WORD(0) | WORD(1) | WORD(2) | WORD(3) | WORD(4) | WORD(5) | WORD(6) | WORD(7), full = (1ull << n / 8) - 1;
+#undef WORD
+	return used & (full * EVERY | (((1ull << 8 * (n % 8)) - 1) & EVERY << n / 8 % 8));
 }
 
 HOT void states_put_few(_Atomic uint8_t *s, size_t n, uint8_t state)

@@ -38,17 +38,25 @@ INTERPOSE_ROW(free, free, NULL)
 /* No allocator gives two blocks parts of one multiple of 8: what is kept of memory goes by those. */
 static size_t whole(size_t bytes) { return (bytes + 7) & ~(size_t)7; }
 
-static COLD void *fresh(void *p, size_t bytes, struct site site)
+/* The slow halves are no cold ones while races are looked for; cold, to the compiler, means small. */
+#define HALF __attribute__((noinline))
+
+static HALF void *fresh(void *p, size_t bytes, struct site site)
 {
 	if (!p || !heap_on)
 		return p;
 	int saved = errno;
 	struct thread *t = hook_thread();
 	if (t) {
+		if (t->race)
+			mem_soon((uintptr_t)p);
 		uint32_t stack = memory_stack(t, site);
 		if (t->race) {
 			gate_shut();
-			mem_fresh(t, (uintptr_t)p, whole(bytes), stack);
+			if (heap_giver((uintptr_t)p) == t->id)
+				mem_back(t, (uintptr_t)p, whole(bytes));
+			else
+				mem_fresh(t, (uintptr_t)p, whole(bytes), stack);
 			gate_open();
 		}
 		heap_fresh((uintptr_t)p, bytes, stack, t->id);
@@ -59,12 +67,15 @@ static COLD void *fresh(void *p, size_t bytes, struct site site)
 
 /* ---- a block goes ----------------------------------------------------------------------------------------------- */
 
-/* Before: afterwards another thread may own the memory. keep: bytes of it; what stays in its place has its locks registered anew. */
-static void leave(void *p, size_t keep, struct site site, const char *call)
+/* Before: afterwards another thread may own the memory. keep: bytes of it; what stays in its place has its locks registered anew.
+ * Whoever wrote to all of it for the race detector, 0 nobody. */
+static uint32_t leave(void *p, size_t keep, struct site site, const char *call)
 {
 	struct thread *t = hook_thread();
 	if (!t)
-		return;
+		return 0;
+	if (t->race)
+		mem_soon((uintptr_t)p);
 	if (object_any_dynamic) {
 		size_t had = REAL(malloc_usable_size)(p);
 		if (!keep)
@@ -82,7 +93,9 @@ static void leave(void *p, size_t keep, struct site site, const char *call)
 		gate_shut();
 		mem_gone(t, (uintptr_t)p, whole(had), stack);
 		gate_open();
+		return t->id;
 	}
+	return 0;
 }
 
 /* The size of the block as its own allocator tells it; ours by dlsym, so that the program's malloc is asked, not libc's. What
@@ -103,13 +116,13 @@ EXPORT size_t malloc_usable_size(void *p)
 	return bytes;
 }
 
-static COLD void free_slow(void *p)
+static HALF void free_slow(void *p)
 {
 	if (p) {
 		int saved = errno;
-		leave(p, 0, SITE(), "free");
+		uint32_t giver = leave(p, 0, SITE(), "free");
 		if (heap_on)
-			heap_gone((uintptr_t)p);
+			heap_gone((uintptr_t)p, giver);
 		errno = saved;
 	}
 	REAL(free)(p);
@@ -148,11 +161,11 @@ static void *resize(void *p, size_t n, size_t bytes, bool array, struct site sit
 	if (__builtin_mul_overflow(n, bytes, &all) || !p) /* refused, or a plain malloc */
 		return fresh(array ? REAL(reallocarray)(p, n, bytes) : REAL(realloc)(p, bytes), n * bytes, site);
 	int saved = errno;
-	leave(p, all, site, call);
+	uint32_t giver = leave(p, all, site, call);
 	struct heap_block b;
 	bool known = heap_on && heap_find((uintptr_t)p, &b) && b.addr == (uintptr_t)p;
 	if (known)
-		heap_gone((uintptr_t)p);
+		heap_gone((uintptr_t)p, giver);
 	errno = saved;
 	void *to = array ? REAL(reallocarray)(p, n, bytes) : REAL(realloc)(p, bytes);
 	if (to)
@@ -162,8 +175,8 @@ static void *resize(void *p, size_t n, size_t bytes, bool array, struct site sit
 	return to;
 }
 
-static COLD void *realloc_slow(void *p, size_t bytes) { return resize(p, 1, bytes, false, SITE(), "realloc"); }
-static COLD void *reallocarray_slow(void *p, size_t n, size_t bytes) { return resize(p, n, bytes, true, SITE(), "reallocarray"); }
+static HALF void *realloc_slow(void *p, size_t bytes) { return resize(p, 1, bytes, false, SITE(), "realloc"); }
+static HALF void *reallocarray_slow(void *p, size_t n, size_t bytes) { return resize(p, n, bytes, true, SITE(), "reallocarray"); }
 
 EXPORT void *realloc(void *p, size_t bytes)
 {
@@ -183,7 +196,7 @@ EXPORT void *reallocarray(void *p, size_t n, size_t bytes)
 
 #define ALLOCATOR(name, params, args, bytes)                                                                         \
 	INTERPOSE_ROW(name, name, NULL)                                                                              \
-	static COLD void *name##_slow params { return fresh(REAL(name) args, bytes, SITE()); }                       \
+	static HALF void *name##_slow params { return fresh(REAL(name) args, bytes, SITE()); }                       \
 	EXPORT void *name params                                                                                     \
 	{                                                                                                            \
 		return unlikely(heap_on) ? name##_slow args : REAL(name) args;                                       \

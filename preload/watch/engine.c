@@ -346,6 +346,20 @@ static void forget(struct thread *t, uintptr_t addr, size_t bytes)
 		plane_wipe(w->plane, addr, bytes);
 }
 
+static void forget_granules(struct thread *t, uintptr_t addr, uint64_t which)
+{
+	struct watch_thread *w = watch_tls.self;
+	if (!w || w->thread != t)
+		return;
+	for (; which; which &= which - 1) {
+		uintptr_t granule = addr + 8 * granule_nth(which), at = plane_of(w->plane, granule, 8);
+		if (likely(at))
+			*(volatile uint64_t *)at = 0;
+		else
+			plane_wipe(w->plane, granule, 8);
+	}
+}
+
 static void forget_all(uintptr_t addr, size_t bytes)
 {
 	spin_lock(&lock);
@@ -355,8 +369,8 @@ static void forget_all(uintptr_t addr, size_t bytes)
 }
 
 const struct race_engine engine_for_rule = {
-	.forget = forget, .forget_all = forget_all, .thread_started = thread_started, .thread_ended = thread_ended,
-	.flag = adhoc_flag, .size = adhoc_size,
+	.forget = forget, .forget_all = forget_all, .forget_granules = forget_granules,
+	.thread_started = thread_started, .thread_ended = thread_ended, .flag = adhoc_flag, .size = adhoc_size,
 };
 
 /* ---- start ------------------------------------------------------------------------------------------------------- */

@@ -38,8 +38,10 @@ static void one(uintptr_t start, size_t bytes)
 	expect(start + bytes / 2, start, bytes, 7, 3);
 	expect_none(start - 1);
 	expect_none(start + bytes);
-	heap_gone(start);
+	assert_int_equal(heap_giver(start), 0);
+	heap_gone(start, 4);
 	assert_int_equal(heap_bytes(start), 0);
+	assert_int_equal(heap_giver(start), 4);
 	expect_none(start);
 	expect_none(start + bytes - 1);
 	expect_none(start + bytes / 2);
@@ -59,7 +61,7 @@ static void test_edges(void **state)
 	expect_none(UINTPTR_MAX);
 	expect_none(1ul << 47);
 	heap_fresh(1ul << 47, 8, 1, 1);
-	heap_gone(1ul << 47);
+	heap_gone(1ul << 47, 1);
 	assert_int_equal(heap_bytes(1ul << 47), 0);
 	heap_fresh(0x20000, 0, 1, 1);
 	expect_none(0x20000);
@@ -67,7 +69,7 @@ static void test_edges(void **state)
 	expect(0x20008, 0x20000, 32, 0, 0);
 	heap_fresh(0x20000, 32, HEAP_MAX_STACK, HEAP_MAX_THREAD);
 	expect(0x20008, 0x20000, 32, HEAP_MAX_STACK, HEAP_MAX_THREAD);
-	heap_gone(0x20000);
+	heap_gone(0x20000, 1);
 }
 
 #define BLOCKS 300
@@ -95,7 +97,7 @@ static void test_random(void **state)
 	for (unsigned round = 0; round < 20000; round++) {
 		struct heap_block *b = &list[rand() % BLOCKS];
 		if (b->bytes) {
-			heap_gone(b->addr);
+			heap_gone(b->addr, b->thread);
 			b->bytes = 0;
 		} else {
 			uintptr_t at = base + ((size_t)rand() * 16) % ((round & 1 ? 300ul : 2ul) << 20);

@@ -366,6 +366,64 @@ static void test_blocks(void **state)
 	over(m, NULL);
 }
 
+static bool dropped[64];
+static uintptr_t dropped_from;
+static void drop(struct thread *t, uintptr_t addr, size_t bytes)
+{
+	(void)t;
+	for (uintptr_t i = addr; i < addr + bytes; i += 8)
+		dropped[(i - dropped_from) / 8] = true;
+}
+static void drop_granules(struct thread *t, uintptr_t addr, uint64_t which)
+{
+	(void)t;
+	assert_true(which);
+	for (; which; which &= which - 1)
+		dropped[(addr - dropped_from) / 8 + granule_nth(which)] = true;
+}
+
+/* A thread's tags of a block are forgotten where it has any: when it gives the block back, and where it touched it afterwards. */
+static void test_forgotten(void **state)
+{
+	const struct race_engine engine = { .forget = drop, .forget_granules = drop_granules };
+	(void)state;
+	assert_true(race_start(&engine, on_race));
+	struct thread *m = born(NULL), *a = born(m);
+	races();
+	for (unsigned round = 0; round < 20000; round++) {
+		uintptr_t x = dropped_from = (memory(8192) | 4095) + 1 + (size_t)rand() % 64 * 8 + 8;
+		unsigned n = 1 + (unsigned)rand() % 64;
+		bool touched[64] = { false };
+		for (unsigned pass = 0; pass < 2; pass++) {
+			bool after[64] = { false };
+			for (unsigned k = (unsigned)rand() % (pass ? 12 : 4); k > 0; k--) {
+				unsigned i = (unsigned)rand() % n;
+				touched[i] = access(m, x + 8 * i, 8, true, 1);
+			}
+			memset(dropped, 0, sizeof dropped);
+			mem_gone(m, x, 8 * n, 2);
+			for (unsigned i = 0; i < n; i++)
+				assert_true(dropped[i] >= touched[i]);
+			for (unsigned k = (unsigned)rand() % 2; k > 0; k--) {
+				unsigned i = (unsigned)rand() % n;
+				after[i] = access(m, x + 8 * i, 8, true, 3);
+			}
+			memset(dropped, 0, sizeof dropped);
+			mem_back(m, x, 8 * n);
+			for (unsigned i = 0; i < 64; i++)
+				assert_true(i < n ? dropped[i] >= after[i] && (n < 8 || dropped[i] == after[i]) : !dropped[i]);
+			memset(touched, 0, sizeof touched);
+			unsigned i = (unsigned)rand() % n; /* clean again, for anybody */
+			access(a, x + 8 * i, 8, true, 1);
+			mem_fresh(a, x, 8 * n, 1);
+			assert_int_equal(races(), 0);
+		}
+	}
+	over(a, m);
+	over(m, NULL);
+	assert_true(race_start(&(const struct race_engine){ 0 }, on_race));
+}
+
 /* Memory for the shadow counts; when there is none left, no more races are looked for. In a process of its own. */
 static void test_limit(void **state)
 {
@@ -411,6 +469,7 @@ int main(void)
 		cmocka_unit_test(test_atomics),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_blocks),
+		cmocka_unit_test(test_forgotten),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_sparse_memory),
 	};
