@@ -20,6 +20,7 @@
 #include "hooks/process.h"
 #include "runtime_modules.h"
 #include "runtime_races.h"
+#include "wire/atomics.h"
 #include "wire/journal.h"
 #include "wire/options.h"
 
@@ -493,7 +494,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 	if (options.journal)
 		open_journal(options.journal);
 	emit_edges_at_once(journal_has_file());
-	races_prepare(&options);
+	races_prepare(&options, env_of(envp, ENV_ATOMICS));
 	atomic_store(&hook_on, true);
 	tls.inside = 0;
 }

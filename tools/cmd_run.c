@@ -20,7 +20,9 @@
 #include "report.h"
 #include "run_options.h"
 #include "run_target.h"
+#include "symbols_atomics.h"
 #include "tails.h"
+#include "wire/atomics.h"
 #include "wire/journal.h"
 
 #define POLL_MS     100
@@ -120,11 +122,11 @@ static long ms_now(void)
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* The environment with these three in place of what they were. */
+/* The environment with these in place of what they were. */
 static void make_environment(struct run *x)
 {
 	struct mem *m = &x->report.model.mem;
-	static char options[3 * OPTIONS_TEXT_BYTES];
+	static char options[3 * OPTIONS_TEXT_BYTES], atomics[ATOMICS_TEXT];
 	const char *preload = getenv("LD_PRELOAD");
 	size_t n = 0, kept = 0;
 	while (environ[n])
@@ -132,17 +134,20 @@ static void make_environment(struct run *x)
 	if (!run_options_for_target(&x->options.o, x->pattern, options, sizeof options))
 		trouble(STATUS_TROUBLE, "the options are too long together");
 	x->mark = mem_printf(m, ENV_RUN_ID "=%d.%ld", (int)getpid(), ms_now());
-	x->target.env = mem_take(m, (n + 5) * sizeof *x->target.env);
+	x->target.env = mem_take(m, (n + 6) * sizeof *x->target.env);
 	for (size_t i = 0; i < n; i++)
 		if (strncmp(environ[i], "LD_PRELOAD=", 11) != 0 &&
 		    strncmp(environ[i], ENV_OPTIONS "=", sizeof ENV_OPTIONS) != 0 &&
 		    strncmp(environ[i], ENV_RUN "=", sizeof ENV_RUN) != 0 &&
+		    strncmp(environ[i], ENV_ATOMICS "=", sizeof ENV_ATOMICS) != 0 &&
 		    strncmp(environ[i], ENV_RUN_ID "=", sizeof ENV_RUN_ID) != 0)
 			x->target.env[kept++] = environ[i];
 	x->target.env[kept++] =
 	    mem_printf(m, "LD_PRELOAD=%s%s%s", x->library, preload && *preload ? ":" : "", preload ? preload : "");
 	x->target.env[kept++] = mem_printf(m, ENV_OPTIONS "=%s", options);
 	x->target.env[kept++] = mem_printf(m, ENV_RUN "=%s", x->pattern);
+	if (x->options.o.races != RACES_OFF && symbols_atomics(x->path, atomics, sizeof atomics))
+		x->target.env[kept++] = mem_printf(m, ENV_ATOMICS "=%s", atomics);
 	x->target.env[kept] = (char *)x->mark;
 }
 

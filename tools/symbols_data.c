@@ -80,8 +80,7 @@ static bool type_of(Dwarf_Die *die, Dwarf_Die *type, bool *is_lock)
 	return false;
 }
 
-/* Where a member lies in bytes; of a bit-field, the bytes its bits are in. */
-static bool extent(Dwarf_Die *member, uint64_t *start, uint64_t *bytes)
+bool symbols_extent(Dwarf_Die *member, uint64_t *start, uint64_t *bytes)
 {
 	Dwarf_Attribute attr;
 	Dwarf_Word at = 0, size, bits;
@@ -132,7 +131,7 @@ static bool member_at(Dwarf_Die *type, uint64_t past, const char *hint, Dwarf_Di
 		int tag = dwarf_tag(&child);
 		if ((tag != DW_TAG_member && tag != DW_TAG_inheritance) || dwarf_attr(&child, DW_AT_external, &attr))
 			continue;
-		if (!extent(&child, &at, &size) || past < at || past - at >= size)
+		if (!symbols_extent(&child, &at, &size) || past < at || past - at >= size)
 			continue;
 		bool named = hint && named_in(hint, &child, 3);
 		if (found && !named)

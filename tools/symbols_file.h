@@ -47,6 +47,8 @@ Dwarf_Die symbols_whole_unit(Dwarf_Die *unit);
 /* The file that an attribute of `die` (DW_AT_decl_file, DW_AT_call_file) names, or NULL. */
 const char *symbols_file_of(struct symbols *s, Dwarf_Die *unit, Dwarf_Die *die, unsigned attribute);
 
+/* Where a member lies in bytes; of a bit-field, the bytes its bits are in. */
+bool symbols_extent(Dwarf_Die *member, uint64_t *start, uint64_t *bytes);
 /* The type a DIE has, without typedefs and qualifiers. */
 bool symbols_type_of(Dwarf_Die *die, Dwarf_Die *type);
 /* Appends to `name`, of that type, what lies `past` bytes into it. *atomic: a type on the way is. `hint`: see symbols.h. */

@@ -30,6 +30,8 @@ _Static_assert(sizeof(struct granule) == 32, "four times the program's memory, w
 #define RECORD_GUESS   0x400ull
 #define RECORD_CONTEXT 0x3ffull
 #define CONTEXT_LOW    0x1fffffull
+#define RECORD_SYNC    (1ull << 32)
+#define RECORD_LATENT  (2ull << 32)
 #define RACE_PAIR      (1u << 25)
 #define RACE_MAX_STACK (RACE_PAIR - 1)
 

@@ -196,6 +196,10 @@ static bool rule(const struct access *a, struct granule *g, uintptr_t addr, uint
 			r[i] = atomic_load_explicit(&g->record[i], memory_order_relaxed);
 			if (is_sync(r[i]) && r[i] & mask)
 				return false;
+			if (is_latent(r[i]) && r[i] & mask && a->write && keep) {
+				sync_make(g, addr, mask, rt, false);
+				return false;
+			}
 			if (is_many(r[i]))
 				many = i;
 			news += !told || r[i] != before[i];

@@ -121,8 +121,10 @@ HOT bool race_context_known(const struct race_thread *rt, uint32_t stack, uint32
 }
 
 HOT uint32_t slot_of(uint64_t record) { return (uint32_t)(record >> 20) & 0xfff; }
-/* Records of slot 0 are no accesses: which bytes are a synchronisation location; where more reads of which bytes are. */
-HOT bool is_sync(uint64_t r) { return r && !slot_of(r) && !(r & RECORD_WRITE); }
+/* Records of slot 0 are no accesses: which bytes are a synchronisation location, or will be one once somebody stores there; where
+ * more reads of which bytes are. */
+HOT bool is_sync(uint64_t r) { return r >> 32 == RECORD_SYNC >> 32 && !slot_of(r) && !(r & RECORD_WRITE); }
+HOT bool is_latent(uint64_t r) { return r >> 32 == RECORD_LATENT >> 32 && !slot_of(r) && !(r & RECORD_WRITE); }
 HOT bool is_many(uint64_t r) { return !slot_of(r) && (r & RECORD_WRITE); }
 
 #define READERS     32u
@@ -227,6 +229,8 @@ HOT bool granule_access(struct race_thread *rt, struct granule *g, uint64_t mask
 			same = i;
 		} else if (r[i] & mask) {
 			if (unlikely(!slot_of(r[i]))) {
+				if (!write && is_latent(r[i]))
+					continue;
 				if (write || !is_many(r[i]) || !readers_again(g, i, r[i], with | mask, context))
 					return false;
 				rt->nonempty = true;
@@ -282,7 +286,7 @@ HOT bool granule_access(struct race_thread *rt, struct granule *g, uint64_t mask
 		/* One in no order with this, of which nobody else would ever hear: it is kept elsewhere, or its bytes are order from now on.
 		 * Where other bytes are, more is taken for order than there is. */
 		bool order = is_sync(r[0]) || is_sync(r[1]) || is_sync(r[2]);
-		if (r[put] & RECORD_WRITE ? !(r[put] & mask) && (order ? slot_of(r[put]) != rt->slot : !knows(rt, r[put]))
+		if (r[put] & RECORD_WRITE ? r[put] & RECORD_MASK & ~mask && (order ? slot_of(r[put]) != rt->slot : !knows(rt, r[put]))
 					  : !knows(rt, r[put]) && !told && !atomic_load_explicit(&readers_full, memory_order_relaxed))
 			return false;
 		/* Of this epoch's writes here some are known to have been, but no longer where. */
@@ -389,6 +393,8 @@ void access_sync(struct thread *t, uintptr_t addr, unsigned bytes, bool acquires
 
 /* The first half of it alone: from now on plain accesses there order, and do not race. */
 void race_sync_mark(struct thread *t, uintptr_t addr, unsigned bytes);
+/* An atomic, as far as is known: bytes there are to order from the first store on. For static data; before there is a second thread. */
+void race_atomic(uintptr_t addr, size_t bytes);
 /* Races there are meant: never reported from now on. */
 void race_benign(uintptr_t addr, size_t bytes);
 /* The calling thread's accesses do not count until as many ends as begins; on either side of a pair that is otherwise a race. */

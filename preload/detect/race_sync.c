@@ -84,6 +84,8 @@ struct making {
 static void take_back(struct making *m, uint64_t r, bool order)
 {
 	struct race_thread *from = clock_slot(slot_of(r));
+	if (is_latent(r))
+		return;
 	if (is_many(r)) {
 		m->all = true;
 	} else if (r & RECORD_WRITE) {
@@ -103,7 +105,7 @@ static void take_back(struct making *m, uint64_t r, bool order)
 static bool make(struct making *m)
 {
 	unsigned put = GRANULE_RECORDS, empty = GRANULE_RECORDS, whole = GRANULE_RECORDS;
-	uint64_t r[GRANULE_RECORDS], record = 1ull << 32 | m->mask;
+	uint64_t r[GRANULE_RECORDS], record = RECORD_SYNC | m->mask;
 	for (unsigned i = GRANULE_RECORDS; i-- > 0;) {
 		r[i] = atomic_load_explicit(&m->g->record[i], memory_order_relaxed);
 		if (is_sync(r[i])) {
@@ -176,6 +178,21 @@ void race_sync_mark(struct thread *t, uintptr_t addr, unsigned bytes)
 			return;
 		sync_make(g, addr, granule_mask(addr, (unsigned)(stop - addr)), t->race, false);
 		addr = stop;
+	}
+}
+
+void race_atomic(uintptr_t addr, size_t bytes)
+{
+	uintptr_t end = addr + bytes;
+	for (uintptr_t stop; addr < end && end >> 47 == 0; addr = stop) {
+		stop = (addr | 7) + 1 < end ? (addr | 7) + 1 : end;
+		struct granule *g = shadow_get(addr);
+		uint64_t mask = granule_mask(addr, (unsigned)(stop - addr)), r;
+		for (unsigned i = 0; g && i < GRANULE_RECORDS; i++) {
+			r = atomic_load_explicit(&g->record[i], memory_order_relaxed);
+			if ((!r || is_latent(r)) && granule_swap(g, i, r, RECORD_LATENT | r | mask))
+				break;
+		}
 	}
 }
 

@@ -120,8 +120,6 @@ static void found_clear(void)
 	in_turn(get_too_early, set_for_nobody);
 }
 
-/* SNARL: misses written_after_release: a plain store is a release only once somebody is seen to read it, and then all its
- * thread has done by then comes before it */
 static void write_after_release(void)
 {
 	atomic_store_explicit(&flag, 1, memory_order_release);

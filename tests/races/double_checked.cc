@@ -70,7 +70,6 @@ static void use_unfinished()
 	LOOK(s->b); // EXPECT: data-race in set_too_late
 }
 
-// SNARL: misses set_too_late: a plain store is a release only once somebody is seen to read it
 static void set_too_late()
 {
 	in_turn(make_unfinished, use_unfinished);

@@ -1,4 +1,5 @@
 // Many flags: each is a plain mov, and what it says has to be heard whatever else lies beside it. All of it right.
+// They are in the heap, where no debug information says what they are.
 #include <atomic>
 
 #include "race.h"
@@ -10,7 +11,14 @@
 #define PAUSE 270
 
 // ---- eight in one word, each thread's own; looked at when all have been set ----
-static std::atomic<bool> done[FLAGS];
+struct flags {
+	alignas(4096) std::atomic<bool> done[FLAGS];
+	std::atomic<int> go;
+	std::atomic<long> ready[MANY];
+};
+
+static flags *const heap = new flags();
+static std::atomic<bool> *const done = heap->done;
 static int result[FLAGS];
 
 static void *set_own(void *arg)
@@ -103,7 +111,7 @@ static void five_set_first() // EXPECT: silence in five_set_first
 }
 
 // ---- an array of them, looked through again and again ----
-static std::atomic<long> ready[MANY];
+static std::atomic<long> *const ready = heap->ready;
 static long value[MANY];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static long order;
@@ -196,7 +204,7 @@ static void set_in_a_loop() // EXPECT: silence in set_in_a_loop
 }
 
 // ---- set up by the thread that sets it, long before ----
-static std::atomic<int> go;
+static std::atomic<int> &go = heap->go;
 static long made;
 
 static void *await_go(void *arg)

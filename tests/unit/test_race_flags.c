@@ -155,11 +155,50 @@ static void test_no_room_for_one(void **state)
 	over(m, NULL);
 }
 
+/* Known to be atomics: what is done after the store is not released by it, and nothing of theirs is ever told. */
+static void test_known(void **state)
+{
+	(void)state;
+	struct thread *m = born(NULL);
+	uintptr_t x = memory(64), flag = memory(64);
+	race_atomic(flag + 4, 12);
+	struct thread *a = born(m), *b = born(m);
+	others();
+	access(a, x, 4, true, 3);
+	access(a, flag + 4, 4, true, stacks[OTHER]);
+	access(a, x + 8, 4, true, 3);
+	access(b, flag + 4, 4, false, stacks[OTHER]);
+	access(b, x, 4, false, 4);
+	assert_int_equal(found, 0);
+	access(b, x + 8, 4, false, 4);
+	assert_int_equal(found, 1);
+	/* Both store: no race either. Nor does it matter who came first. */
+	access(a, flag + 8, 8, true, stacks[OTHER]);
+	access(b, flag + 8, 8, true, stacks[OTHER]);
+	assert_int_equal(found, 1);
+	/* As long as nobody does, it is as cheap as any other. */
+	race_atomic(flag + 32, 8);
+	assert_true(access(a, flag + 32, 4, false, stacks[OTHER]));
+	assert_true(access_fast(b->race, flag + 36, 4, false, stacks[OTHER]));
+	access(b, x + 16, 4, true, 3);
+	access(b, flag + 32, 4, true, stacks[OTHER]);
+	access(a, x + 16, 4, false, 4); /* a reads */
+	assert_int_equal(found, 1);
+	/* Their neighbours are what they were. */
+	assert_true(access(a, flag, 4, true, 5));
+	assert_true(access(b, flag, 4, true, 6));
+	assert_int_equal(found, 2);
+	over(a, m);
+	over(b, m);
+	over(m, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_waits),
 		cmocka_unit_test(test_many_wait),
+		cmocka_unit_test(test_known),
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_no_room_for_one),
 	};
