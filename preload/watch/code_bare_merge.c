@@ -27,7 +27,8 @@ static void copy_until(struct merged *m, uint32_t at)
 		return;
 	}
 	uint32_t shift = m->nr_insn - c->fn[first].first;
-	memcpy(m->insn + m->nr_insn, c->insn + c->fn[first].first, insns * sizeof(*m->insn));
+	if (insns)
+		memcpy(m->insn + m->nr_insn, c->insn + c->fn[first].first, insns * sizeof(*m->insn));
 	memcpy(m->fn + m->nr_fn, c->fn + first, n * sizeof(*m->fn));
 	for (uint32_t f = 0; f < n; f++)
 		m->fn[m->nr_fn + f].first += shift;

@@ -154,15 +154,16 @@ static bool adds_loaded(const struct code *c, const struct code_function *f, uin
 static bool follow(const struct code *c, struct code_function *f, struct ways *w, struct way from)
 {
 	uint8_t reg = from.reg;
+	bool known = true;
 	for (uint32_t i = from.before; i > f->first; i--) {
 		const struct insn *n = &c->insn[i - 1];
 		if (from.before - i > BACK_MAX || (n->kind != INSN_PLAIN && n->kind != INSN_JCC))
 			return false;
 		if (!(f->is & FN_OWN_LEA) && ends_frame(c, n))
-			return true;
+			return known;
 		if (n->changes >> reg & 1) {
 			if ((n->is & INSN_LEA) && n->base == BASE_RIP)
-				return true; /* itself a target */
+				return known; /* itself a target */
 			if (!(n->is & INSN_MOV64)) {
 				if ((n->is & INSN_LEA) && n->scale > 1)
 					f->is |= FN_JUMPS;
@@ -170,18 +171,18 @@ static bool follow(const struct code *c, struct code_function *f, struct ways *w
 				return false;
 			}
 			if ((n->is & INSN_READS) || !(n->reads & ~(1u << RSP) & GPRS_ALL))
-				return true; /* mov from memory, pop */
+				return known; /* mov from memory, pop */
 			reg = (uint8_t)__builtin_ctz(n->reads & GPRS_ALL);
 		}
 		if (i - 1 == f->first || !bit_get(c->target, n->at))
 			continue;
-		if (!add_jumpers(c, f, w, i - 1, reg))
-			return false;
+		/* Whatever it is that comes from elsewhere, what comes from above is looked at all the same. */
+		known &= add_jumpers(c, f, w, i - 1, reg);
 		const struct insn *above = &c->insn[i - 2];
 		if (above->kind == INSN_JMP || above->kind == INSN_JMP_FAR || above->kind == INSN_RET)
-			return true; /* nobody comes from there */
+			return known; /* nobody comes from there */
 	}
-	return !(f->is & FN_PART);
+	return known && !(f->is & FN_PART);
 }
 
 /* Where the target of `jmp *reg` comes from; true: from memory, so that it stands there as an address, or it is
@@ -198,14 +199,10 @@ static bool jump_loaded(const struct code *c, struct code_function *f, uint32_t 
 		reg |= (p[k] & 0xf1) == 0x41 ? 8 : 0;
 	/* The jump may itself be jumped to: begin behind it. */
 	add_way(&w, jump, reg);
-	if (jump > f->first && bit_get(c->target, j->at)) {
-		if (!add_jumpers(c, f, &w, jump, reg))
-			return false;
-	}
+	bool known = jump == f->first || !bit_get(c->target, j->at) || add_jumpers(c, f, &w, jump, reg);
 	while (w.done < w.nr)
-		if (!follow(c, f, &w, w.way[w.done++]))
-			return false;
-	return true;
+		known &= follow(c, f, &w, w.way[w.done++]);
+	return known;
 }
 
 static void take_insn(struct code *c, struct code_function *f, uint32_t index)

@@ -16,6 +16,7 @@
 #include "watch/plan.h"
 
 #define FUNCTIONS 64u
+#define UNWIND	  (FUNCTIONS * 32 + 64)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -97,13 +98,14 @@ static void moved_whole(const struct world *w, const struct plan *p)
 }
 
 static void check_plan(const struct decoder *decoder, const struct code_view *view, const struct emit_abi *abi,
-		       const uint64_t *entry, const struct world *w)
+		       const uint64_t *entry, const struct world *w, unsigned functions)
 {
 	struct plan p;
 	struct code c;
-	uintptr_t arena = (view->data[0].hi + 0xffff) & ~(uintptr_t)0xffff;
+	uintptr_t arena = (view->data[1].hi + 0xffff) & ~(uintptr_t)0xffff;
 	if (code_open(&c, view, decoder) < 0)
 		return;
+	insist(c.nr_fn >= functions);
 	if (plan_module(view, abi, decoder, &p) == 0) {
 		insist(plan_place(&p, arena) == 0);
 		check_windows(&c, &p);
@@ -139,7 +141,7 @@ static void made_up(const struct decoder *decoder, uint8_t options, const uint8_
 				  .nr_symbols = w.nr_symbols,
 				  .pie = !(options & 1) };
 	struct emit_abi abi = { -64, -128, 1, 2, 3, !(options & 2), 20 };
-	check_plan(decoder, &view, &abi, w.entry, &w);
+	check_plan(decoder, &view, &abi, w.entry, &w, 0);
 }
 
 /* Whatever the bytes: patches apart and in the text, everything ascending, every place in the image. */
@@ -179,8 +181,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	size_t code = (size - 2) * 3 / 4, rest = size - 2 - code;
-	/* Of these sizes exactly, so that a byte too far is seen; near each other, as segments are. */
-	uint8_t *block = malloc(code + rest), *unwind = malloc(FUNCTIONS * 32 + 64);
+	/* Of these sizes exactly, so that a byte too far is seen; in one block, for ASAN's others are too far off for offsets. */
+	uint8_t *unwind = malloc(UNWIND + code + rest), *block = unwind + UNWIND;
 	memcpy(block, data + 2, code + rest);
 	struct code_span text = { (uintptr_t)block, (uintptr_t)block + code };
 	uintptr_t lo[FUNCTIONS], hi[FUNCTIONS];
@@ -190,8 +192,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		hi[nr] = lo[nr] + every;
 	}
 	size_t hdr = fde_write(unwind, nr, lo, hi);
-	struct code_data parts[2] = { { text.hi, text.hi + rest, options & 8 },
-				      { (uintptr_t)unwind, (uintptr_t)unwind + FUNCTIONS * 32 + 64, true } };
+	struct code_data parts[2] = { { (uintptr_t)unwind, (uintptr_t)unwind + UNWIND, true },
+				      { text.hi, text.hi + rest, options & 8 } };
 	struct code_view view = { .text = &text,
 				  .nr_text = 1,
 				  .data = parts,
@@ -213,13 +215,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(entry, 0, sizeof entry);
 	if (!(options & 4)) /* else what functions there are nobody knows */
 		written_down(decoder, &view, nr, lo, hi, entry);
-	check_plan(decoder, &view, &abi, entry, NULL);
+	check_plan(decoder, &view, &abi, entry, NULL, options & 4 ? 0 : nr);
 	if (plan_module(&view, &abi, decoder, &p) == 0) {
 		insist(plan_place(&p, arena) == 0);
 		look_at(&p, &text);
 		plan_free(&p);
 	}
 	free(unwind);
-	free(block);
 	return 0;
 }
