@@ -130,7 +130,8 @@ void races_ending(void)
 {
 	if (race_stopped)
 		engine_stop(race_stopped); /* said at the latest now */
-	emit_watched(coverage_counts().accesses, coverage_counts().watched, coverage_refused());
+	struct coverage c = coverage_counts();
+	emit_watched(c.accesses, c.watched, c.elsewhere, coverage_refused());
 }
 
 void races_fork_child(struct thread *self)

@@ -148,7 +148,7 @@ struct section {
 	struct note *notes;
 	size_t nr_notes, cap_notes;
 	const char *reason;
-	uint64_t end_locks, end_edges, end_cycles, end_threads, end_findings, end_folded, end_sites, end_watched;
+	uint64_t end_locks, end_edges, end_cycles, end_threads, end_findings, end_folded, end_sites, end_watched, end_elsewhere;
 	uint64_t nr_records;
 };
 

@@ -305,6 +305,7 @@ static const char *add_end(struct section *s, const json_t *o)
 	s->end_folded = number(o, "folded");
 	s->end_sites = number(o, "sites");
 	s->end_watched = number(o, "watched");
+	s->end_elsewhere = number(o, "elsewhere");
 	return NULL;
 }
 

@@ -251,6 +251,8 @@ static json_t *process(const struct report *r, const struct section *s)
 	if (s->end_sites) {
 		set(o, "sites", num(s->end_sites));
 		set(o, "watched", num(s->end_watched));
+		if (s->end_elsewhere)
+			set(o, "elsewhere", num(s->end_elsewhere));
 	}
 	for (size_t i = 0; i < s->nr_notes; i++) {
 		json_t *note = json_object();

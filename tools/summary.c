@@ -132,7 +132,7 @@ void summary_notes(struct report *r)
 /* ---- the last line ----------------------------------------------------------------------------------------------- */
 
 struct totals {
-	uint64_t locks, edges, cycles, threads, sites, watched, processes, incomplete;
+	uint64_t locks, edges, cycles, threads, sites, watched, elsewhere, processes, incomplete;
 	bool child_answered;
 };
 
@@ -157,6 +157,7 @@ static struct totals totals_of(const struct report *r, const struct summary_hint
 		t.threads += s->end_threads;
 		t.sites += s->end_sites;
 		t.watched += s->end_watched;
+		t.elsewhere += s->end_elsewhere;
 		t.incomplete += summary_incomplete(r, s) && !(lost_by_exec(r, s) && s->pid != h->child);
 		t.child_answered |= s->has_header && s->pid == h->child;
 		if (s->has_header)
@@ -214,6 +215,9 @@ static void put_coverage(struct report *r, const struct totals *t)
 	uint64_t tenths = t->watched * 1000 / t->sites;
 	out_put(&r->out, OUT_PLAIN, "; %s access site%s watched, coverage %llu.%llu %%", grouped(t->watched, buf), plural(t->watched),
 		(unsigned long long)tenths / 10, (unsigned long long)tenths % 10);
+	if (t->elsewhere)
+		out_put(&r->out, OUT_PLAIN, "; %s not counted, in code that the program runs at another address than where it was loaded",
+			grouped(t->elsewhere, buf));
 }
 
 static void put_clean(struct report *r, const struct totals *t)

@@ -404,11 +404,12 @@ static void put_no_races(void)
 	} while (!emit_line_end(&f));
 }
 
-static _Atomic uint64_t sites_all, sites_watched;
+static _Atomic uint64_t sites_all, sites_watched, sites_elsewhere;
 static const char *_Atomic sites_refused;
 
-void emit_watched(uint64_t sites, uint64_t watched, const char *refused)
+void emit_watched(uint64_t sites, uint64_t watched, uint64_t elsewhere, const char *refused)
 {
+	atomic_store(&sites_elsewhere, elsewhere);
 	atomic_store(&sites_refused, refused);
 	atomic_store(&sites_all, sites);
 	atomic_store(&sites_watched, watched);
@@ -450,6 +451,8 @@ void emit_end(const char *reason)
 		if (sites_all) {
 			field_u(&f, ",\"sites\":", sites_all);
 			field_u(&f, ",\"watched\":", sites_watched);
+			if (sites_elsewhere)
+				field_u(&f, ",\"elsewhere\":", sites_elsewhere);
 			if (sites_refused && *sites_refused)
 				field_s(&f, ",\"unwatched\":", sites_refused);
 		}

@@ -80,8 +80,8 @@ void emit_edge(const struct order_dep *d);
 /* Every dependency not yet written, the counters and the end record. May be called again (a forked child, a failed exec). */
 void emit_end(const char *reason);
 /* Places in the program that access memory, as far as they were asked to be watched, and those that are; refused: why the others are not, which
- * must stay. For the end record. */
-void emit_watched(uint64_t sites, uint64_t watched, const char *refused);
+ * must stay; elsewhere: more of them, in code that the program runs at another address. For the end record. */
+void emit_watched(uint64_t sites, uint64_t watched, uint64_t elsewhere, const char *refused);
 /* Races were wanted, and why they are not looked for; for the end record. */
 void emit_no_races(const char *why);
 

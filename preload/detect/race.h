@@ -347,6 +347,7 @@ struct race_engine {
 	bool (*flag)(const uintptr_t *read_pc, unsigned nr, uintptr_t write_pc);
 	/* Bytes that the instruction there accesses, 0 not known. Slow; asked once a stack. */
 	unsigned (*size)(uintptr_t pc);
+	void (*code_mapped)(uintptr_t addr, size_t bytes, uint64_t offset);
 };
 
 struct race_side {
@@ -419,6 +420,8 @@ void mem_fresh(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack);
 void mem_back(struct thread *t, uintptr_t addr, size_t bytes);
 /* It is about to be given back (before free, munmap): a write to all of it, then forgotten but for the first bytes of a block. Gate shut. */
 void mem_gone(struct thread *t, uintptr_t addr, size_t bytes, uint32_t stack);
+/* Part of a file, from this offset on, was mapped readable and to be run. The gate is shut. */
+void mem_code(uintptr_t addr, size_t bytes, uint64_t offset);
 
 /* ---- order ---------------------------------------------------------------------------------------------------------- */
 

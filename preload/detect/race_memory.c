@@ -39,6 +39,12 @@ void mem_back(struct thread *t, uintptr_t addr, size_t bytes)
 	}
 }
 
+void mem_code(uintptr_t addr, size_t bytes, uint64_t offset)
+{
+	if (!race_stopped && race_engine.code_mapped)
+		race_engine.code_mapped(addr, bytes, offset);
+}
+
 /* A write to what is known of [addr, end), not kept. */
 static void check(const struct access *a, uintptr_t addr, uintptr_t end)
 {

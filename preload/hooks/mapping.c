@@ -50,6 +50,19 @@ static void *mapped(void *p, size_t bytes, struct site site)
 	return p;
 }
 
+/* Code that the program maps itself; the loader's calls do not come by here. */
+static void *code(void *p, size_t bytes, int prot, int flags, off_t at)
+{
+	if (unlikely((prot & PROT_EXEC) && (prot & PROT_READ)) && !(flags & MAP_ANONYMOUS) && p != MAP_FAILED && heap_on) {
+		int saved = errno;
+		gate_shut();
+		mem_code((uintptr_t)p, bytes, (uint64_t)at);
+		gate_open();
+		errno = saved;
+	}
+	return p;
+}
+
 static void covered(void *p, size_t bytes, int flags, struct site site, const char *call)
 {
 	if (unlikely(flags & MAP_FIXED && (flags & MAP_FIXED_NOREPLACE) != MAP_FIXED_NOREPLACE && watched())) {
@@ -62,13 +75,13 @@ static void covered(void *p, size_t bytes, int flags, struct site site, const ch
 INTERPOSE(void *, mmap, (void *p, size_t bytes, int prot, int flags, int fd, off_t at))
 {
 	covered(p, bytes, flags, SITE(), "mmap");
-	return mapped(REAL(mmap)(p, bytes, prot, flags, fd, at), bytes, SITE());
+	return code(mapped(REAL(mmap)(p, bytes, prot, flags, fd, at), bytes, SITE()), bytes, prot, flags, at);
 }
 
 INTERPOSE(void *, mmap64, (void *p, size_t bytes, int prot, int flags, int fd, off64_t at))
 {
 	covered(p, bytes, flags, SITE(), "mmap64");
-	return mapped(REAL(mmap64)(p, bytes, prot, flags, fd, at), bytes, SITE());
+	return code(mapped(REAL(mmap64)(p, bytes, prot, flags, fd, at), bytes, SITE()), bytes, prot, flags, at);
 }
 
 INTERPOSE(void *, mremap, (void *p, size_t had, size_t bytes, int flags, ...))

@@ -4,6 +4,9 @@
 #include "base/fmt.h"
 #include "watch/signals.h"
 
+#include <stdatomic.h>
+#include <string.h>
+
 static struct coverage sum;
 static uint64_t refused[PLAN_REASONS], unpatched;
 
@@ -16,9 +19,44 @@ void coverage_add(const struct plan_counts *c, bool patched)
 		refused[r] += c->reason[r];
 }
 
+#define GAPS 64u
+
+static struct gap {
+	uintptr_t lo, hi;
+	uint64_t offset;
+	uint32_t accesses;
+	_Atomic bool elsewhere;
+} gaps[GAPS];
+static _Atomic uint32_t nr_gaps;
+static _Atomic uint64_t elsewhere;
+
+void coverage_gap(uintptr_t lo, uintptr_t hi, uint64_t offset, uint32_t accesses)
+{
+	uint32_t n = atomic_load(&nr_gaps);
+	if (n == GAPS || !accesses)
+		return;
+	gaps[n] = (struct gap){ lo, hi, offset, accesses, false };
+	atomic_store(&nr_gaps, n + 1);
+}
+
+void coverage_mapped(uintptr_t addr, size_t bytes, uint64_t offset)
+{
+	for (uint32_t n = atomic_load(&nr_gaps); n-- > 0;) {
+		struct gap *g = &gaps[n];
+		size_t size = g->hi - g->lo;
+		if (g->offset < offset || size > bytes || g->offset - offset > bytes - size ||
+		    memcmp((const void *)(addr + (g->offset - offset)), (const void *)g->lo, size) != 0)
+			continue;
+		if (!atomic_exchange(&g->elsewhere, true))
+			atomic_fetch_add(&elsewhere, g->accesses);
+	}
+}
+
 struct coverage coverage_counts(void)
 {
 	struct coverage c = sum;
+	c.elsewhere = atomic_load(&elsewhere);
+	c.accesses -= c.elsewhere;
 	uint32_t gone = signals_traps_taken_away();
 	c.watched -= gone < c.watched ? gone : c.watched;
 	return c;
@@ -41,7 +79,7 @@ const char *coverage_refused(void)
 	struct fmt f = fmt_on(text, sizeof text - 1);
 	const char *before = "";
 	for (unsigned r = PLAN_WATCHED + 1; r < PLAN_REASONS; r++)
-		before = put(&f, before, plan_reason(r), refused[r]);
+		before = put(&f, before, plan_reason(r), refused[r] - (r == PLAN_NO_FUNCTION ? atomic_load(&elsewhere) : 0));
 	before = put(&f, before, "module not patched", unpatched);
 	put(&f, before, "trap too costly", signals_traps_taken_away());
 	return fmt_end(&f);

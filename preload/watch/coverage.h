@@ -9,8 +9,15 @@
 /* A module was planned; patched: and its text rewritten. */
 void coverage_add(const struct plan_counts *c, bool patched);
 
+/* Code that was not understood, [lo, hi), which stands at this offset in its module's file. */
+void coverage_gap(uintptr_t lo, uintptr_t hi, uint64_t offset, uint32_t accesses);
+/* The program mapped part of a file, readable and to be run. Where that is such code, byte for byte, it is meant to run there, as
+ * V8's builtins are: like code that is made at run time it counts no longer. cost: reads it if the offsets fit. */
+void coverage_mapped(uintptr_t addr, size_t bytes, uint64_t offset);
+
 struct coverage {
 	uint64_t accesses, watched; /* sites that should be, and that are */
+	uint64_t elsewhere;         /* not among them: what coverage_mapped found */
 };
 struct coverage coverage_counts(void);
 
