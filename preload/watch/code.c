@@ -149,8 +149,10 @@ static void scan_gap(struct code *c, const struct decoder *d, uint32_t lo, uint3
 			to = (int64_t)at + 5 + (int32_t)read32(p + 1);
 		else if (p[0] == 0x0f && left >= 6 && (p[1] & 0xf0) == 0x80)
 			to = (int64_t)at + 6 + (int32_t)read32(p + 2);
-		else if (p[0] == 0x8d && left >= 6 && (p[1] & 0xc7) == 5) /* lea of an address */
+		else if (p[0] == 0x8d && left >= 6 && (p[1] & 0xc7) == 5) { /* lea of an address, or of a table */
 			to = (int64_t)at + 6 + (int32_t)read32(p + 2);
+			code_table(c, c->base + (uintptr_t)to);
+		}
 		if (to >= 0 && to < c->span && (bit_get(c->start, (uint32_t)to) || !code_function_at(c, (uint32_t)to)))
 			bit_set(c->target, (uint32_t)to);
 	}

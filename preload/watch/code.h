@@ -116,6 +116,8 @@ bool code_too_far(const struct code *c, const struct insn *i);
 void code_targets(struct code *c);
 /* Marks what tables of 16-bit offsets lead to, once all other targets are known. */
 void code_offsets(struct code *c);
+/* Marks what a jump table at this address leads to, if there is one. */
+void code_table(struct code *c, uintptr_t addr);
 /* Sets FN_STACK_TAKEN and FN_FRAME. */
 void code_stacks(struct code *c);
 

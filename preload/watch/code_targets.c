@@ -58,6 +58,13 @@ static void try_table(struct code *c, struct code_function *f, uintptr_t table)
 	}
 }
 
+void code_table(struct code *c, uintptr_t addr)
+{
+	struct code_function nobody = { .lo = 0 };
+	if (data_end(c, addr))
+		try_table(c, &nobody, addr);
+}
+
 /* An address that an instruction forms. */
 static void take_address(struct code *c, struct code_function *f, uintptr_t addr)
 {

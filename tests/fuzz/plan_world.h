@@ -152,7 +152,8 @@ static inline unsigned some_block(struct world *w, unsigned f)
 /* A switch in any of the ways compilers write one. */
 static inline void put_switch(struct world *w, unsigned f)
 {
-	unsigned how = next(w, 4), n = 2 + next(w, 6);
+	/* How far the others reach is said by unwind information alone; without it the planner may not even see the jump. */
+	unsigned how = next(w, w->fn[f].bare ? 2 : 4), n = 2 + next(w, 6);
 	w->fn[f].switches |= how != 1;
 	uint8_t *table = take_data(w, (how == 1 ? 8 : 4) * n, 8), *p;
 	if (how == 0) { /* offsets from the table */
