@@ -248,7 +248,8 @@ static inline void put_function(struct world *w, unsigned f)
 {
 	w->text_at = (w->text_at + 15) & ~15u;
 	w->fn[f].lo = w->text_at;
-	world_bit(w->entry, w->text_at);
+	if (!w->fn[f].bare) /* else it is entered if somebody says so */
+		world_bit(w->entry, w->text_at);
 	if (w->fn[f].interpreter && !FULL(w)) {
 		put_interpreter(w, f);
 	} else {
