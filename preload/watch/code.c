@@ -136,7 +136,7 @@ static void count_gap(struct code *c, const struct decoder *d, uint32_t lo, uint
 
 /* Hand-written code that was not understood, or data: it is not patched, but its branches and the addresses it forms count, wherever
  * one could begin. Those into the middle of a function's instruction are none: nobody writes such, and most of what is tried
- * here is no branch at all. */
+ * here is no branch at all; where the function itself is but a guess, they count. */
 static void scan_gap(struct code *c, const struct decoder *d, uint32_t lo, uint32_t hi, bool counted)
 {
 	for (uint32_t at = lo; at < hi; at++) {
@@ -153,7 +153,10 @@ static void scan_gap(struct code *c, const struct decoder *d, uint32_t lo, uint3
 			to = (int64_t)at + 6 + (int32_t)read32(p + 2);
 			code_table(c, c->base + (uintptr_t)to);
 		}
-		if (to >= 0 && to < c->span && (bit_get(c->start, (uint32_t)to) || !code_function_at(c, (uint32_t)to)))
+		if (to < 0 || to >= c->span)
+			continue;
+		const struct code_function *f = bit_get(c->start, (uint32_t)to) ? NULL : code_function_at(c, (uint32_t)to);
+		if (!f || (f->is & FN_BARE))
 			bit_set(c->target, (uint32_t)to);
 	}
 	if (counted)

@@ -39,6 +39,18 @@ void coverage_gap(uintptr_t lo, uintptr_t hi, uint64_t offset, uint32_t accesses
 	atomic_store(&nr_gaps, n + 1);
 }
 
+void coverage_gaps(const struct module *m, const struct plan_gap all[PLAN_GAPS], uintptr_t base)
+{
+	unsigned nr;
+	const Elf64_Phdr *ph = module_phdr(m, &nr);
+	for (unsigned k = 0; k < PLAN_GAPS; k++)
+		for (unsigned i = 0; i < nr; i++) {
+			uintptr_t at = m->bias + ph[i].p_vaddr, lo = base + all[k].lo, hi = base + all[k].hi;
+			if (ph[i].p_type == PT_LOAD && lo >= at && hi <= at + ph[i].p_filesz)
+				coverage_gap(lo, hi, ph[i].p_offset + (lo - at), all[k].accesses);
+		}
+}
+
 void coverage_mapped(uintptr_t addr, size_t bytes, uint64_t offset)
 {
 	for (uint32_t n = atomic_load(&nr_gaps); n-- > 0;) {

@@ -2,6 +2,7 @@
 #ifndef SNARL_WATCH_COVERAGE_H
 #define SNARL_WATCH_COVERAGE_H
 
+#include "core/module.h"
 #include "watch/plan.h"
 
 #define COVERAGE_TEXT 320u
@@ -11,6 +12,8 @@ void coverage_add(const struct plan_counts *c, bool patched);
 
 /* Code that was not understood, [lo, hi), which stands at this offset in its module's file. */
 void coverage_gap(uintptr_t lo, uintptr_t hi, uint64_t offset, uint32_t accesses);
+/* Those of a plan. */
+void coverage_gaps(const struct module *m, const struct plan_gap gaps[PLAN_GAPS], uintptr_t base);
 /* The program mapped part of a file, readable and to be run. Where that is such code, byte for byte, it is meant to run there, as
  * V8's builtins are: like code that is made at run time it counts no longer. cost: reads it if the offsets fit. */
 void coverage_mapped(uintptr_t addr, size_t bytes, uint64_t offset);

@@ -182,17 +182,6 @@ static const char *put_in_place(const struct module *m, const struct view *v, st
 	return trouble;
 }
 
-static void count_gap(const struct module *m, uintptr_t lo, uintptr_t hi, uint32_t accesses)
-{
-	unsigned nr;
-	const Elf64_Phdr *ph = module_phdr(m, &nr);
-	for (unsigned i = 0; i < nr; i++) {
-		uintptr_t at = m->bias + ph[i].p_vaddr;
-		if (ph[i].p_type == PT_LOAD && lo >= at && hi <= at + ph[i].p_filesz)
-			coverage_gap(lo, hi, ph[i].p_offset + (lo - at), accesses);
-	}
-}
-
 static void patch_module(const struct module *m)
 {
 	struct view *v = arena_malloc(sizeof *v);
@@ -204,9 +193,8 @@ static void patch_module(const struct module *m)
 	}
 	const char *trouble = plan_module(&v->v, &abi, decoder, &plan) != 0 ? "no memory" : NULL;
 	struct plan_counts c = trouble ? (struct plan_counts){ 0 } : plan.counts;
-	struct plan_gap gaps[PLAN_GAPS] = { 0 };
-	uintptr_t base = plan.base;
-	memcpy(gaps, plan.gaps, trouble ? 0 : sizeof gaps);
+	if (!trouble)
+		coverage_gaps(m, plan.gaps, plan.base);
 	if (!trouble && plan.uses_gs) {
 		gs_user = m; /* what its code keeps there is not ours to change, whosever code runs */
 		plan_free(&plan);
@@ -214,8 +202,6 @@ static void patch_module(const struct module *m)
 		trouble = put_in_place(m, v, &plan);
 	}
 	coverage_add(&c, !trouble);
-	for (unsigned k = 0; !trouble && k < PLAN_GAPS; k++)
-		count_gap(m, base + gaps[k].lo, base + gaps[k].hi, gaps[k].accesses);
 	if (trouble) {
 		how.say("accesses of ", base_name(m->path), " are not watched: ");
 		how.say("  ", trouble, "");
