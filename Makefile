@@ -101,7 +101,9 @@ $(BUILD)/tests/patch/cancels: OWN_FLAGS := -fexceptions
 
 $(BUILD)/tests/%: tests/%.cc Makefile
 	@mkdir -p $(@D)
-	$(CXX) -std=c++17 -Wall -Wextra $(WERROR) -Itests/lib -O1 -g -pthread $(CXX_NEWER) -MMD -MP -o $@ $<
+	$(CXX) -std=c++17 -Wall -Wextra $(WERROR) -Itests/lib -O1 -g -pthread $(CXX_NEWER) $(OWN_FLAGS) -MMD -MP -o $@ $<
+
+$(BUILD)/tests/patch/thrown: OWN_FLAGS := -fnon-call-exceptions
 
 # C++20 and OpenMP where the compiler has them.
 $(BUILD)/tests/races/standard: CXX_NEWER = $(shell printf '\043include <latch>\nint main(void){std::latch l(1);}' | $(CXX) -std=c++20 -x c++ -o /dev/null - 2>/dev/null && echo -std=c++20)

@@ -40,6 +40,13 @@ static void gs_wanted(void)
 	gate_open();
 }
 
+static void tls_shared(void)
+{
+	gate_shut();
+	engine_tls_shared();
+	gate_open();
+}
+
 /* Of the program it was made for, nothing of any other: wire/atomics.h. */
 static const char *atomics;
 
@@ -111,6 +118,7 @@ void races_begin(const struct options *o, uint32_t nr_modules, void (*say)(const
 		process_events.signal_action = signals_action; /* the handlers are ours from now on, whatever comes */
 		process_events.cancel_signal = signals_cancel;
 		process_events.gs_wanted = gs_wanted;
+		process_events.tls_shared = tls_shared;
 	}
 	if (!why && !race_start(&engine_for_rule, race_found))
 		why = "no memory for its shadow";

@@ -13,6 +13,7 @@
 
 #include <alloca.h>
 #include <pthread.h>
+#include <sched.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -128,6 +129,23 @@ INTERPOSE(int, posix_spawnp,
 	   const posix_spawnattr_t *restrict attr, char *const argv[restrict], char *const envp[restrict]))
 {
 	return WITH_MASK(REAL(posix_spawnp)(pid, file, actions, attr, argv, envp));
+}
+
+/*
+ * A thread without thread-local memory of its own: what emitted code keeps there would be two threads' at once. (With CLONE_VFORK the
+ * other one sleeps.) The child comes back neither through this frame nor by this stack.
+ */
+INTERPOSE(int, clone, (int (*fn)(void *), void *stack, int flags, void *arg, ...))
+{
+	va_list ap;
+	va_start(ap, arg);
+	pid_t *parent_tid = va_arg(ap, pid_t *);
+	void *own = va_arg(ap, void *);
+	pid_t *child_tid = va_arg(ap, pid_t *);
+	va_end(ap);
+	if ((flags & (CLONE_VM | CLONE_VFORK | CLONE_SETTLS)) == CLONE_VM && hook_thread() && process_events.tls_shared)
+		process_events.tls_shared();
+	return REAL(clone)(fn, stack, flags, arg, parent_tid, own, child_tid);
 }
 
 INTERPOSE(void, _exit, (int status))

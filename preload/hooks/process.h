@@ -19,6 +19,8 @@ struct process_events {
 	void (*modules_changed)(void);
 	/* The program sets %gs for itself. */
 	void (*gs_wanted)(void);
+	/* A thread begins that has the thread-local memory of another one. */
+	void (*tls_shared)(void);
 	/* sigaction(2), where handlers are called through the runtime's own. False: libc's to do. result: 0 or a negative errno. */
 	bool (*signal_action)(int nr, const struct sigaction *act, struct sigaction *old, int *result);
 	/* Puts the runtime's handler before libc's for cancellation. False: libc's is not there yet. */

@@ -442,6 +442,8 @@ static void in_vain(void)
 
 void engine_gs_wanted(void) { engine_stop("the program uses %gs itself from here on"); }
 
+void engine_tls_shared(void) { engine_stop("a thread made by clone() has another's thread-local memory"); }
+
 static void stop_for_gs_user(void)
 {
 	static char text[128];

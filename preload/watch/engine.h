@@ -28,6 +28,8 @@ bool engine_on(void);
 void engine_stop(const char *why);
 /* %gs is what the program needs for itself from now on. The gate is shut. */
 void engine_gs_wanted(void);
+/* The same, because two threads are about to share thread-local memory. */
+void engine_tls_shared(void);
 
 /* What it does for the rule: planes of threads that begin and end, tags that are to be forgotten. */
 extern const struct race_engine engine_for_rule;
