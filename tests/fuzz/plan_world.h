@@ -22,7 +22,7 @@
 #define WORLD_RELOCS    256u
 #define INTERPRETER     20u /* blocks of one */
 
-enum world_fix { REL8, REL32, ADDRESS, DIFFERENCE, OFFSET16 };
+enum world_fix { REL8, REL32, ADDRESS, DIFFERENCE, OFFSET16, HERE };
 
 struct world {
 	const uint8_t *in, *in_end;
@@ -41,10 +41,11 @@ struct world {
 	struct {
 		uint8_t *field;
 		uintptr_t base;
+		uint32_t to; /* once it is settled */
 		uint16_t block;
-		uint8_t kind;
+		uint8_t kind, owner; /* owner: the function that goes there */
 	} fix[WORLD_FIXES];
-	unsigned nr_fix;
+	unsigned nr_fix, owner;
 	Elf64_Rela rela[WORLD_RELOCS];
 	unsigned nr_rela;
 	Elf64_Sym symbol[2 * WORLD_FUNCTIONS];
@@ -85,6 +86,7 @@ static inline void later(struct world *w, uint8_t *field, enum world_fix kind, u
 		w->fix[w->nr_fix].field = field;
 		w->fix[w->nr_fix].base = base;
 		w->fix[w->nr_fix].block = (uint16_t)block;
+		w->fix[w->nr_fix].owner = (uint8_t)w->owner;
 		w->fix[w->nr_fix++].kind = (uint8_t)kind;
 	}
 }
@@ -211,7 +213,7 @@ static inline void put_end(struct world *w, unsigned f)
 	case 5:
 		p = PUT("\xe8\0\0\0\0");
 		later(w, p + 1, REL32, 0, w->fn[next(w, w->nr_fn)].first);
-		world_bit(w->entry, w->text_at); /* back from there, by longjmp perhaps */
+		later(w, NULL, HERE, w->text_at, 0); /* back from there, by longjmp perhaps */
 		break;
 	case 6:
 		p = PUT("\x48\x8d\x05\0\0\0\0");
@@ -248,6 +250,7 @@ static inline void put_function(struct world *w, unsigned f)
 {
 	w->text_at = (w->text_at + 15) & ~15u;
 	w->fn[f].lo = w->text_at;
+	w->owner = f;
 	if (!w->fn[f].bare) /* else it is entered if somebody says so */
 		world_bit(w->entry, w->text_at);
 	if (w->fn[f].interpreter && !FULL(w)) {
@@ -297,11 +300,33 @@ static inline void settle(struct world *w)
 		case ADDRESS:
 			memcpy(field, &addr, 8);
 			break;
+		case HERE:
+			to = (uint32_t)w->fix[k].base;
+			break;
 		case OFFSET16:
 			memcpy(field, &(uint16_t){ (uint16_t)(to - w->fix[k].base) }, 2);
 			break;
 		}
-		world_entry(w, to);
+		w->fix[k].to = to;
+	}
+}
+
+/* What those lead to that are entered themselves. Without unwind information, that is if somebody leads there. */
+static inline void spread(struct world *w)
+{
+	bool entered[WORLD_FUNCTIONS] = { false }, changed = true;
+	while (changed) {
+		changed = false;
+		for (unsigned f = 0; f < w->nr_fn; f++) {
+			bool was = entered[f];
+			entered[f] |= !w->fn[f].bare;
+			for (uint32_t at = w->fn[f].lo; at < w->fn[f].hi; at++)
+				entered[f] |= world_has(w->entry, at);
+			changed |= was != entered[f];
+		}
+		for (unsigned k = 0; k < w->nr_fix; k++)
+			if (entered[w->fix[k].owner])
+				world_entry(w, w->fix[k].to);
 	}
 }
 
@@ -429,6 +454,7 @@ static inline void world_make(struct world *w, uint8_t *room, const uint8_t *in,
 	settle(w);
 	put_lies(w);
 	put_unwind(w);
+	spread(w);
 }
 
 #endif
