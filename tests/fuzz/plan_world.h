@@ -30,6 +30,7 @@ struct world {
 	uint32_t text_at, data_at, unwind_hdr;
 	uint64_t entry[WORLD_TEXT / 64], start[WORLD_TEXT / 64];
 	uint32_t block[WORLD_BLOCKS + 1]; /* where each begins */
+	bool stops[WORLD_BLOCKS + 1]; /* nothing runs on from it into the next */
 	unsigned nr_blocks, now;
 	struct {
 		uint32_t lo, hi, pads[2];
@@ -43,7 +44,7 @@ struct world {
 		uintptr_t base;
 		uint32_t to; /* once it is settled */
 		uint16_t block;
-		uint8_t kind, owner; /* owner: the function that goes there */
+		uint8_t kind, owner; /* owner: the block that goes there */
 	} fix[WORLD_FIXES];
 	unsigned nr_fix, owner;
 	Elf64_Rela rela[WORLD_RELOCS];
@@ -200,14 +201,17 @@ static inline void put_end(struct world *w, unsigned f)
 		later(w, p + 2, REL32, 0, some_block(w, f));
 		break;
 	case 2:
+		w->stops[w->owner] = true;
 		p = PUT("\xeb\0");
 		later(w, p + 1, REL8, 0, some_block(w, f));
 		break;
 	case 3:
+		w->stops[w->owner] = true;
 		p = PUT("\xe9\0\0\0\0");
 		later(w, p + 1, REL32, 0, some_block(w, next(w, 4) ? f : next(w, w->nr_fn)));
 		break;
 	case 4:
+		w->stops[w->owner] = true;
 		PUT("\xc3");
 		break;
 	case 5:
@@ -220,6 +224,7 @@ static inline void put_end(struct world *w, unsigned f)
 		later(w, p + 3, REL32, 0, some_block(w, next(w, 2) ? f : next(w, w->nr_fn)));
 		break;
 	case 7:
+		w->stops[w->owner] = true;
 		put_switch(w, f);
 		break;
 	case 8:
@@ -236,6 +241,7 @@ static inline void put_interpreter(struct world *w, unsigned f)
 {
 	uint8_t *table = take_data(w, 2 * INTERPRETER, 2);
 	for (unsigned k = 0; k < INTERPRETER; k++) {
+		w->owner = w->now;
 		w->block[w->now++] = w->text_at;
 		later(w, table + 2 * k, OFFSET16, w->fn[f].lo, w->now - 1);
 		for (unsigned n = 1 + next(w, 4); n--;)
@@ -250,13 +256,13 @@ static inline void put_function(struct world *w, unsigned f)
 {
 	w->text_at = (w->text_at + 15) & ~15u;
 	w->fn[f].lo = w->text_at;
-	w->owner = f;
 	if (!w->fn[f].bare) /* else it is entered if somebody says so */
 		world_bit(w->entry, w->text_at);
 	if (w->fn[f].interpreter && !FULL(w)) {
 		put_interpreter(w, f);
 	} else {
 		while (w->now < w->fn[f].end) {
+			w->owner = w->now;
 			w->block[w->now++] = w->text_at;
 			for (unsigned n = next(w, 6); n-- && !FULL(w);)
 				put_plain(w);
@@ -311,19 +317,22 @@ static inline void settle(struct world *w)
 	}
 }
 
-/* What those lead to that are entered themselves. Without unwind information, that is if somebody leads there. */
+/* What blocks lead to that are entered themselves. In a function with unwind information each is; else somebody leads there, or
+ * the one above runs on. */
 static inline void spread(struct world *w)
 {
-	bool entered[WORLD_FUNCTIONS] = { false }, changed = true;
+	bool entered[WORLD_BLOCKS + 1] = { false }, changed = true;
 	while (changed) {
 		changed = false;
-		for (unsigned f = 0; f < w->nr_fn; f++) {
-			bool was = entered[f];
-			entered[f] |= !w->fn[f].bare;
-			for (uint32_t at = w->fn[f].lo; at < w->fn[f].hi; at++)
-				entered[f] |= world_has(w->entry, at);
-			changed |= was != entered[f];
-		}
+		for (unsigned f = 0; f < w->nr_fn; f++)
+			for (unsigned b = w->fn[f].first; b < w->fn[f].end; b++) {
+				bool was = entered[b];
+				uint32_t end = b + 1 < w->fn[f].end ? w->block[b + 1] : w->fn[f].hi;
+				entered[b] |= !w->fn[f].bare || (b > w->fn[f].first && entered[b - 1] && !w->stops[b - 1]);
+				for (uint32_t at = w->block[b]; at < end; at++)
+					entered[b] |= world_has(w->entry, at);
+				changed |= was != entered[b];
+			}
 		for (unsigned k = 0; k < w->nr_fix; k++)
 			if (entered[w->fix[k].owner])
 				world_entry(w, w->fix[k].to);
