@@ -31,6 +31,8 @@ struct out {
 	uint32_t nr_pending;
 	struct known known[KNOWN_MAX];
 	uint32_t nr_known;
+	uint32_t busy; /* registers that the window's instructions use */
+	uint32_t turn; /* checks that had to save one */
 };
 
 /* Saved around a check or call: what the program still needs. */
@@ -65,30 +67,38 @@ static uint32_t operand_regs(const struct insn *i)
 	return (i->base < 16 ? 1u << i->base : 0) | (i->index < 16 ? 1u << i->index : 0);
 }
 
-/* A register to work in, none of `taken`: dead if possible, and rather one that no unwinder needs. */
-static uint8_t choose_scratch(uint32_t taken, uint32_t live, bool *dead)
+/*
+ * A register to work in, none of `taken`: dead if possible, and rather one that no unwinder needs. One that is saved and loaded again
+ * is late for whoever needs it next: rather one that nobody needs around here (`busy`: the others), and not always the same.
+ */
+static uint8_t choose_scratch(uint32_t taken, uint32_t live, uint32_t busy, uint32_t turn, bool *dead)
 {
 	const uint32_t callers = GPRS_ALL & ~(1u << RBX | 1u << RBP | 0xf000u);
 	uint32_t usable = GPRS_ALL & ~taken & ~(1u << RSP) & ~(live & FLAGS_ALL ? 1u << RAX : 0);
 	uint32_t free = usable & ~live;
 	*dead = free != 0;
-	if (!free)
-		free = usable;
-	return (uint8_t)__builtin_ctz(free & callers ? free & callers : free);
+	if (free)
+		return (uint8_t)__builtin_ctz(free & callers ? free & callers : free);
+	free = usable & callers & ~busy ? usable & callers & ~busy : usable & callers ? usable & callers : usable;
+	for (turn %= (uint32_t)__builtin_popcount(free); turn; turn--)
+		free &= free - 1;
+	return (uint8_t)__builtin_ctz(free);
 }
 
 /*
  * Flags, where live, go by way of %rax (SAVE_RAX): lahf; seto %al. If an operand (`taken`) uses %rax it gets its value
  * back.
  */
-static struct saved emit_save(struct emit *e, uint32_t taken, uint32_t live, bool scratch)
+static struct saved emit_save(struct out *o, uint32_t taken, uint32_t live, bool scratch)
 {
+	struct emit *e = o->e;
 	struct saved s = { .flags = (live & FLAGS_ALL) != 0, .rax = live & 1u << RAX };
 	s.rax_used = s.flags && (taken & 1u << RAX);
 	if (scratch) {
 		bool dead;
-		s.reg = choose_scratch(taken, live, &dead);
+		s.reg = choose_scratch(taken, live, o->busy, o->turn, &dead);
 		s.scratch = !dead;
+		o->turn += !dead;
 	}
 	int32_t slot = e->abi->fs_save;
 	if (s.flags) {
@@ -236,7 +246,7 @@ static void emit_always(struct out *o, const struct insn *i, uint32_t live, uint
 		flags |= i->is & INSN_XCHG ? SITE_NORETURNVALUE | SITE_STORE_ONLY : SITE_NORETURNVALUE;
 	uint32_t site = add_site(e, i, flags);
 	/* What the entry works the extent out from must be there. */
-	struct saved s = emit_save(e, operand_regs(i) | (rep ? i->reads & GPRS_ALL : 0), live, false);
+	struct saved s = emit_save(o, operand_regs(i) | (rep ? i->reads & GPRS_ALL : 0), live, false);
 	e->plan->ways[site].stub = e->at;
 	emit_call(e, i, site, rep ? IMAGE_REP : IMAGE_SYNC);
 	e->plan->ways[site].resume = e->at;
@@ -287,7 +297,7 @@ static unsigned cost_at(const struct window *w, const struct insn *i, uint32_t k
 {
 	bool dead;
 	unsigned cost = w->live[k] & FLAGS_ALL ? 4 : 0;
-	choose_scratch(operand_regs(i), w->live[k], &dead);
+	choose_scratch(operand_regs(i), w->live[k], 0, 0, &dead);
 	cost += dead ? 0 : 2;
 	return used[k] && cost ? 1 : cost;
 }
@@ -378,7 +388,7 @@ static void emit_checks(struct out *o, const uint32_t *place, uint32_t at)
 		if (o->e->no_memory)
 			return;
 		if (k == 0 || !together)
-			s = emit_save(o->e, together ? taken : operand_regs(group[k]), w->live[at], true);
+			s = emit_save(o, together ? taken : operand_regs(group[k]), w->live[at], true);
 		emit_check(o, group[k], s.reg, group[k] != &w->insn[at]);
 		if (k + 1 == n || !together)
 			emit_restore(o->e, &s);
@@ -420,6 +430,8 @@ void check_window(struct emit *e, const struct window *w)
 		return;
 	}
 	bool used[WINDOW_INSNS] = { false };
+	for (uint32_t n = 0; n < w->count; n++)
+		o.busy |= (w->insn[n].reads | w->insn[n].changes) & GPRS_ALL;
 	for (uint32_t n = 0; n < w->count; n++) {
 		place[n] = checked(w, n) ? place_of_check(e, w, n, used, place) : n;
 		used[place[n]] |= checked(w, n);
