@@ -219,5 +219,9 @@ bool report_race_atomic(struct report *r, const struct finding *f)
 	if ((f->kind != KIND_DATA_RACE && f->kind != KIND_UNGUARDED_WRITE) || f->nr_parties != 2)
 		return false;
 	names_datum(&r->names, f);
-	return f->place.atomic || (atomic_side(r, f, &f->parties[0]) && atomic_side(r, f, &f->parties[1]));
+	/* Of a side whose stack was lost the other one tells: nobody could act on half a report of what is most likely an atomic. */
+	bool lost[2] = { !trace_site(trace_get(&r->symbols, f->section, f->parties[0].stack)),
+			 !trace_site(trace_get(&r->symbols, f->section, f->parties[1].stack)) };
+	bool atomic[2] = { atomic_side(r, f, &f->parties[0]), atomic_side(r, f, &f->parties[1]) };
+	return f->place.atomic || ((atomic[0] || lost[0]) && (atomic[1] || lost[1]) && (atomic[0] || atomic[1]));
 }
