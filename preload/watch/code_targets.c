@@ -20,11 +20,13 @@ static void mark(struct code *c, uintptr_t addr)
 		bit_set(c->target, at);
 }
 
-/* Some instruction of a function begins at this address. */
-static bool begins(const struct code *c, uintptr_t addr)
+/* An instruction of a function begins at this place, or might: where there is no unwind information, what is code is but guessed. */
+static bool may_begin(const struct code *c, uint32_t at)
 {
-	uint32_t at = code_place(c, addr);
-	return at != UINT32_MAX && bit_get(c->start, at);
+	if (at == UINT32_MAX || bit_get(c->start, at))
+		return at != UINT32_MAX;
+	const struct code_function *f = code_function_at(c, at);
+	return !f || (f->is & FN_BARE);
 }
 
 /* Readable up to where, if not inside a function; 0: not at all. */
@@ -44,13 +46,14 @@ static void try_table(struct code *c, struct code_function *f, uintptr_t table)
 {
 	uintptr_t end = data_end(c, table);
 	unsigned own = 0;
+	bool known = true;
 	for (unsigned n = 0; n < TABLE_MAX && table + 4 * n + 4 <= end; n++) {
-		uintptr_t to = table + (uintptr_t)(int32_t)read32((const void *)(table + 4 * n));
-		if (!begins(c, to))
+		uint32_t at = code_place(c, table + (uintptr_t)(int32_t)read32((const void *)(table + 4 * n)));
+		if (!may_begin(c, at))
 			break;
-		uint32_t at = (uint32_t)(to - c->base);
 		bit_set(c->target, at);
-		own += at >= f->lo && at < f->hi;
+		known &= bit_get(c->start, at);
+		own += known && at >= f->lo && at < f->hi;
 	}
 	if (own >= 2) {
 		f->is |= FN_TABLE;

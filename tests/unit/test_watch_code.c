@@ -70,6 +70,9 @@ FUNCTION(offsets, ".rept 18\nmovzbl (%rsi), %eax\nmov %eax, (%rdi)\njmp *(%rbx,%
 FUNCTION(calls_bare, "push %rbx\ncall bare_called\n" AT(calls_bare) "lea bare_taken(%rip), %rax\nmov %rax, (%rdi)\n"
 		     "lea bare_computed(%rip), %rcx\nmov %rcx, 8(%rdi)\nlea bare_trapped(%rip), %rax\nmov %rax, (%rdi)\n"
 		     "call bare_ragged\nlea bare_table(%rip), %rcx\nmov 8(%rcx), %rax\npop %rbx\nret");
+/* Its table leads to what is not known to be code first. */
+FUNCTION(leads_out, "lea 9f(%rip), %rdx\nmovslq (%rdx,%rdi,4), %rax\nadd %rdx, %rax\n" AT(leads_out) "jmp *%rax\n"
+		    ".section .rodata\n.balign 4\n9: .long bare_trapped_at - 9b, bare_called_at - 9b, 0x7fffffff\n.text");
 __asm__(".text\n.fill 64, 1, 0x90\n");
 BARE(bare_called, "mov 8(%rdi), %eax\n" AT(bare_called) "mov %eax, (%rdi)\njmp bare_further\n");
 BARE(bare_further, "mov 8(%rdi), %eax\n" AT(bare_further) "mov %eax, (%rdi)\nret\n");
@@ -126,6 +129,8 @@ static void test_targets(void **state)
 	assert_false(function(where_tail)->is & (FN_JUMPS | FN_COMPUTED));
 	assert_true(target(where_pointed, 1));
 	assert_true(target(where_offsets, 1));
+	assert_true(target(where_bare_called, 1) && target(where_bare_trapped, 1));
+	assert_false(target(where_bare_further, 1));
 	for (uint32_t n = 0; n < 19; n++)
 		assert_non_null(plan_moved_from(&plan, code.base + place(where_offsets, 0) + 8 * n));
 }
