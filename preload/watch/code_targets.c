@@ -20,7 +20,8 @@ static void mark(struct code *c, uintptr_t addr)
 		bit_set(c->target, at);
 }
 
-/* An instruction of a function begins at this place, or might: where there is no unwind information, what is code is but guessed. */
+/* An instruction of a function begins at this place, or might: where there is no unwind information, what is code is but
+ * guessed. */
 static bool may_begin(const struct code *c, uint32_t at)
 {
 	if (at == UINT32_MAX || bit_get(c->start, at))

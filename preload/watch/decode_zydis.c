@@ -332,13 +332,22 @@ static void correct(const ZydisDecodedInstruction *z, const ZydisDecodedOperand 
 	}
 }
 
+/* Zydis knows these whatever the mode; its jumps look like jcc. source: Intel Xeon Phi Coprocessor Instruction Set
+ * Reference. */
+static bool coprocessor(const ZydisDecodedInstruction *z)
+{
+	return z->meta.isa_ext == ZYDIS_ISA_EXT_KNC || z->meta.isa_ext == ZYDIS_ISA_EXT_KNCE ||
+	       z->meta.isa_ext == ZYDIS_ISA_EXT_KNCV;
+}
+
 bool decode_zydis(const struct zydis *zy, const uint8_t *code, size_t bytes, struct insn *out)
 {
 	ZydisDecodedInstruction z;
 	ZydisDecodedOperand o[ZYDIS_MAX_OPERAND_COUNT];
 	if (!ZYAN_SUCCESS(zy->decode_full(&zy->decoder, code,
 					  bytes < ZYDIS_MAX_INSTRUCTION_LENGTH ? bytes : ZYDIS_MAX_INSTRUCTION_LENGTH,
-					  &z, o)))
+					  &z, o)) ||
+	    coprocessor(&z)) /* nothing that programs run */
 		return false;
 	uint32_t at = out->at;
 	*out = (struct insn){ .at = at, .len = z.length, .base = NO_REG, .index = NO_REG, .scale = 1 };

@@ -97,9 +97,19 @@ static void test_random(void **state)
 	printf("# %lu instructions, %lu known\n", compared, known);
 }
 
+/* What stands behind a VEX prefix is another instruction, if any. */
+static void test_prefixed(void **state)
+{
+	(void)state;
+	static const uint8_t jne[16] = { 0x75, 0x18 }, jknzd[16] = { 0xc4, 0x20, 0x48, 0x75, 0x18 };
+	struct insn i = { .at = 0 };
+	assert_true(zydis->decode(zydis, jne, sizeof(jne), &i) && i.kind == INSN_JCC && i.len == 2);
+	assert_false(zydis->decode(zydis, jknzd, sizeof(jknzd), &i));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_files), cmocka_unit_test(test_random) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_files), cmocka_unit_test(test_random), cmocka_unit_test(test_prefixed) };
 	const char *why = decoder_open(&zydis);
 	zydis = decoder_zydis();
 	if (why) {
