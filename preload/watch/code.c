@@ -211,7 +211,7 @@ int code_open(struct code *c, const struct code_view *view, const struct decoder
 	for (uint32_t f = 0; f < c->nr_fn; f++)
 		if (decode_function(c, d, &c->fn[f]) < 0)
 			goto no_memory;
-	if (code_bare(c, d) < 0)
+	if (code_bare(c, d) < 0 || code_formed(c) < 0)
 		goto no_memory;
 	code_each_gap(c, scan_one, (void *)(uintptr_t)d);
 	code_targets(c);
@@ -230,6 +230,8 @@ void code_close(struct code *c)
 		arena_unmap(c->start, c->span / 8 + 16);
 	if (c->target)
 		arena_unmap(c->target, c->span / 8 + 16);
+	if (c->formed)
+		arena_unmap(c->formed, (c->high - c->low) / 32 + 16);
 	ungrow(&c->fn, &c->fn_cap, sizeof(*c->fn));
 	ungrow(&c->insn, &c->insn_cap, sizeof(*c->insn));
 	*c = (struct code){ .view = NULL };

@@ -47,6 +47,8 @@ struct code {
 	bool uses_gs;
 	/* private */
 	size_t fn_cap, insn_cap;
+	uint64_t *formed;    /* bit per four bytes from low to high, text and data: an instruction forms its address */
+	uintptr_t low, high;
 };
 
 /* Decodes all functions and finds all targets. 0 or -1: out of memory. */
@@ -112,6 +114,8 @@ int code_bare(struct code *c, const struct decoder *d);
 void code_bare_jumps(struct code *c);
 /* Refers to what might be out of a copy's reach: no linker does that, but bytes that are not really code do. */
 bool code_too_far(const struct code *c, const struct insn *i);
+/* Notes which addresses are formed, where tables may begin. 0 or -1. */
+int code_formed(struct code *c);
 /* Marks what instructions and data point to. */
 void code_targets(struct code *c);
 /* Marks what tables of 16-bit offsets lead to, once all other targets are known. */

@@ -5,6 +5,7 @@
  * data, as the difference of two labels. So each of these is looked for, without asking what it is for.
  */
 #include "watch/code.h"
+#include "base/arena.h"
 
 #define TABLE_MAX 65536u      /* entries of one jump table */
 #define BASES_MAX 64u         /* label addresses of one function */
@@ -20,14 +21,43 @@ static void mark(struct code *c, uintptr_t addr)
 		bit_set(c->target, at);
 }
 
-/* An instruction of a function begins at this place, or might: where there is no unwind information, what is code is but
- * guessed. */
-static bool may_begin(const struct code *c, uint32_t at)
+/* Some instruction forms the address of these four bytes: what is read up to here ends. */
+static bool formed(const struct code *c, uintptr_t addr)
+{
+	return c->formed && addr - c->low < c->high - c->low && bit_get(c->formed, (uint32_t)((addr - c->low) / 4));
+}
+
+int code_formed(struct code *c)
+{
+	c->low = c->high = c->base;
+	for (unsigned d = 0; d < c->view->nr_data; d++) {
+		const struct code_data *v = &c->view->data[d];
+		c->low = v->lo < c->low ? v->lo : c->low;
+		c->high = v->hi > c->high ? v->hi : c->high;
+	}
+	c->low &= ~(uintptr_t)3;
+	if (c->high - c->low >= INT32_MAX) {
+		c->high = c->low;
+		return 0;
+	}
+	c->formed = arena_map((c->high - c->low) / 32 + 16);
+	for (uint32_t n = 0; c->formed && n < c->nr_insn; n++) {
+		const struct insn *i = &c->insn[n];
+		uintptr_t addr = insn_goal(c, i);
+		if (i->base == BASE_RIP && (i->is & INSN_LEA) && addr - c->low < c->high - c->low)
+			bit_set(c->formed, (uint32_t)((addr - c->low) / 4));
+	}
+	return c->formed ? 0 : -1;
+}
+
+/* An instruction of a function begins at this place, or might: in a gap there may be code that was not understood, and in the
+ * middle of guessed instructions one that was taken for part of another. */
+static bool may_begin(const struct code *c, uint32_t at, bool guess)
 {
 	if (at == UINT32_MAX || bit_get(c->start, at))
 		return at != UINT32_MAX;
 	const struct code_function *f = code_function_at(c, at);
-	return !f || (f->is & FN_BARE);
+	return !f || (guess && (f->is & FN_BARE));
 }
 
 /* Readable up to where, if not inside a function; 0: not at all. */
@@ -47,10 +77,11 @@ static void try_table(struct code *c, struct code_function *f, uintptr_t table)
 {
 	uintptr_t end = data_end(c, table);
 	unsigned own = 0;
-	bool known = true;
+	bool known = true, guess = true;
 	for (unsigned n = 0; n < TABLE_MAX && table + 4 * n + 4 <= end; n++) {
 		uint32_t at = code_place(c, table + (uintptr_t)(int32_t)read32((const void *)(table + 4 * n)));
-		if (!may_begin(c, at))
+		guess &= n == 0 || !formed(c, table + 4 * n); /* not of the next table's */
+		if (!may_begin(c, at, guess))
 			break;
 		bit_set(c->target, at);
 		known &= bit_get(c->start, at);
