@@ -159,6 +159,7 @@ struct going {
 	struct thread *t;
 	struct site site;
 	const char *call;
+	struct order_gone gone;
 };
 
 static void one_gone(uint32_t id, uintptr_t addr, void *arg)
@@ -176,13 +177,14 @@ static void one_gone(uint32_t id, uintptr_t addr, void *arg)
 	else
 		happens_over(g->t, addr, family);
 	semlock_gone(id);
-	order_forget(id);
+	order_gone_add(&g->gone, id);
 }
 
 void memory_gone_slow(struct thread *t, uintptr_t addr, size_t bytes, struct site site, const char *call)
 {
-	struct going g = { t, site, call };
+	struct going g = { .t = t, .site = site, .call = call };
 	object_forget_range(addr, bytes, one_gone, &g);
+	order_gone(&g.gone);
 }
 
 void unlock_without_lock_slow(struct thread *t, uintptr_t addr, enum object_family family, struct site site, const char *call)

@@ -285,6 +285,74 @@ void order_forget(uint32_t gone)
 	spin_unlock(&lock);
 }
 
+void order_gone_add(struct order_gone *g, uint32_t id)
+{
+	if (g->nr < ARRAY_SIZE(g->few)) {
+		g->few[g->nr++] = id;
+		return;
+	}
+	uint32_t n = g->nr - (uint32_t)ARRAY_SIZE(g->few);
+	if (n == g->room) {
+		uint32_t room = g->room ? 2 * g->room : 256, *more = arena_realloc(g->more, room * sizeof *more);
+		if (!more) {
+			order_forget(id);
+			return;
+		}
+		g->more = more;
+		g->room = room;
+	}
+	g->more[n] = id;
+	g->nr++;
+}
+
+static uint32_t *gone_at(struct order_gone *g, uint32_t i)
+{
+	const uint32_t few = (uint32_t)ARRAY_SIZE(g->few);
+	return i < few ? &g->few[i] : &g->more[i - few];
+}
+
+/* How many were held when it was wanted: in the first of its chains, which stands for all. */
+static uint32_t depth_of(uint32_t id)
+{
+	const struct chain_lock *l = chain_lock_find(id);
+	return l && l->nodes ? chain_depth(chain_node(l->nodes)) : 0;
+}
+
+/* In a heap of the first nr, by depth, the one at i may be too small. */
+static void sink(struct order_gone *g, uint32_t i, uint32_t nr)
+{
+	uint32_t id = *gone_at(g, i), depth = depth_of(id);
+	for (uint32_t c; (c = 2 * i + 1) < nr; i = c) {
+		c += c + 1 < nr && depth_of(*gone_at(g, c + 1)) > depth_of(*gone_at(g, c));
+		if (depth_of(*gone_at(g, c)) <= depth)
+			break;
+		*gone_at(g, i) = *gone_at(g, c);
+	}
+	*gone_at(g, i) = id;
+}
+
+void order_gone(struct order_gone *g)
+{
+	if (g->nr > 1) {
+		spin_lock(&lock);
+		for (uint32_t i = g->nr / 2; i-- > 0;)
+			sink(g, i, g->nr);
+		spin_unlock(&lock);
+	}
+	for (uint32_t nr = g->nr; nr > 0;) {
+		uint32_t id = g->few[0];
+		g->few[0] = *gone_at(g, --nr);
+		order_forget(id);
+		if (nr > 1) {
+			spin_lock(&lock);
+			sink(g, 0, nr);
+			spin_unlock(&lock);
+		}
+	}
+	arena_free(g->more);
+	*g = (struct order_gone){ .more = NULL };
+}
+
 /* ---- looking at all of it ---- */
 
 void order_each(bool (*f)(const struct order_dep *, void *), void *arg)

@@ -75,6 +75,13 @@ void order_on_question(bool (*reader_blocks_reader)(uint32_t lock));
 
 /* The lock is gone (destroyed, freed): its id will not be seen again; what was kept for it may be recycled. */
 void order_forget(uint32_t lock);
+/* Many that are gone together, {0} at first: add each, then let them go. Whatever was locked on top of others goes before them, so
+ * that n locks of one chain cost n steps. */
+struct order_gone {
+	uint32_t few[16], *more, nr, room;
+};
+void order_gone_add(struct order_gone *g, uint32_t lock);
+void order_gone(struct order_gone *g);
 
 /* Every recorded dependency, oldest first; stops when f returns false. locks: RANK_ORDER during the calls. */
 void order_each(bool (*f)(const struct order_dep *, void *), void *arg);

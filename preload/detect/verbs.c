@@ -43,9 +43,8 @@ uint32_t site_caller(struct site site)
 static void forget_one(uint32_t id, uintptr_t addr, void *arg)
 {
 	(void)addr;
-	(void)arg;
 	semlock_gone(id);
-	order_forget(id);
+	order_gone_add(arg, id);
 }
 
 struct lies_on {
@@ -63,8 +62,10 @@ static bool lies_on_stack(struct thread *u, void *arg)
 
 void thread_stack_objects_slow(struct thread *t, uintptr_t cfa)
 {
+	struct order_gone gone = { .more = NULL };
 	gate_shut();
-	t->stack_objects = object_forget_stack(t->id, t->stack_objects, cfa, forget_one, NULL);
+	t->stack_objects = object_forget_stack(t->id, t->stack_objects, cfa, forget_one, &gone);
+	order_gone(&gone);
 	gate_open();
 }
 
@@ -410,7 +411,9 @@ void thread_ending(struct thread *t, bool over)
 						.message = "the thread ended without releasing it" });
 		waitfor_orphan(t, h);
 	}
-	object_forget_stack(t->id, t->stacks.lo, t->stacks.hi, forget_one, NULL);
+	struct order_gone gone = { .more = NULL };
+	object_forget_stack(t->id, t->stacks.lo, t->stacks.hi, forget_one, &gone);
+	order_gone(&gone);
 	order_cache_stop(order_cache_of(t));
 	race_thread_ended(t);
 	thread_detach(t);

@@ -227,6 +227,40 @@ static void test_too_many_edges(void **state)
 	end(t), end(u), end(main);
 }
 
+/* Many of one chain die together, in any order: the order of those that are left stays. */
+static void test_gone_together(void **state)
+{
+	enum { N = 300 };
+	(void)state;
+	struct thread *main = born(NULL), *t = born(main), *u = born(main);
+	for (unsigned dead = 1; dead < N; dead = 3 * dead + 1) {
+		struct order_gone gone = { .more = NULL };
+		uint32_t l = locks(N);
+		bool dies[N] = { false };
+		for (unsigned i = 0; i < N; i++)
+			take(t, l + i, W);
+		drop_all(t);
+		fresh();
+		for (unsigned i = 0; i < dead; i++) {
+			unsigned k = i * 7 % N; /* each once */
+			if (k == 0 || k == N / 2 || k == N - 1)
+				continue;
+			dies[k] = true;
+			order_gone_add(&gone, l + k);
+		}
+		order_gone(&gone);
+		assert_int_equal(gone.nr, 0);
+		NEST(u, l + N / 2, l);
+		NEST(u, l + N - 1, l + N / 2);
+		assert_int_equal(fresh(), 2);
+		for (unsigned i = 0; i < N; i++)
+			if (!dies[i])
+				order_gone_add(&gone, l + i);
+		order_gone(&gone);
+	}
+	end(t), end(u), end(main);
+}
+
 static void test_forget_held(void **state)
 {
 	(void)state;
@@ -450,6 +484,7 @@ int main(void)
 		ORDER_TEST(test_order_survives),
 		ORDER_TEST(test_chains_without_number),
 		ORDER_TEST(test_too_many_edges),
+		ORDER_TEST(test_gone_together),
 		ORDER_TEST(test_forget_held),
 		ORDER_TEST(test_short_lived),
 		ORDER_TEST(test_no_memory),

@@ -448,9 +448,11 @@ static void round_of(uint64_t seed)
 			order_cache_stop(&threads[i].cache);
 	compare();
 	check_segments();
+	struct order_gone gone = { .more = NULL };
 	/* The next round has other locks. Half of the rounds' locks die, the others' chains stay in the way. */
 	for (unsigned i = 0; i < nr_locks && rnd(2); i++)
-		order_forget(lock_id[i]);
+		order_gone_add(&gone, lock_id[i]);
+	order_gone(&gone);
 	topo_check();
 }
 
