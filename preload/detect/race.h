@@ -22,8 +22,9 @@ struct thread;
 
 struct race_tls {
 	uint64_t write_tag; /* (tag << 1 | 1) in all bytes; ~0 at first: equal to no plane byte ever, so an unknown thread misses */
-	uint64_t save[8];   /* scratch of emitted code */
+	uint64_t save[8];   /* scratch of emitted code; RACE_NO_PLANE: a check could not be made */
 };
+#define RACE_NO_PLANE 7
 extern __thread struct race_tls race_tls __attribute__((tls_model("initial-exec")));
 #define RACE_TAGS 126u /* 1..126; a plane byte is tag << 1 | wrote, 0 never touched */
 

@@ -25,16 +25,22 @@
 struct race_stream {
 	uintptr_t key, first, last; /* the instruction; granules it has come to, and what was copied to */
 	uint64_t epoch, was[GRANULE_RECORDS]; /* the records of `last`, but for RECORD_GUESS, before it came there */
-	uint32_t length;
+	uint32_t length; /* 0: `was` is not known */
 };
 
 /* An access of the granule at `at` is about to be recorded. True: call race_stream_copy when it has been, and by the fast half. */
 HOT bool race_stream_step(struct race_stream *s, const struct race_thread *rt, uintptr_t key, uintptr_t at, const struct granule *g)
 {
 	bool on = s->key == key && s->epoch == rt->epoch;
-	if (likely(on && at - s->first <= s->last - s->first))
+	if (on && at - s->first <= s->last - s->first)
 		return false;
-	bool next = on && at == s->last + 8;
+	if (likely(!on || at != s->last + 8)) {
+		s->key = key;
+		s->epoch = rt->epoch;
+		s->first = s->last = at;
+		s->length = 0;
+		return false;
+	}
 	uint64_t differ = 0, all = 0;
 	for (unsigned i = 0; i < GRANULE_RECORDS; i++) {
 		uint64_t r = atomic_load_explicit(&g->record[i], memory_order_relaxed);
@@ -43,11 +49,8 @@ HOT bool race_stream_step(struct race_stream *s, const struct race_thread *rt, u
 		s->was[i] = r;
 		all |= r;
 	}
-	s->key = key;
-	s->epoch = rt->epoch;
-	s->first = next ? s->first : at;
 	s->last = at;
-	if (likely(next && !differ && all && at % STREAM_PAGE))
+	if (likely(s->length && !differ && all && at % STREAM_PAGE))
 		return true;
 	s->length = STREAM_MIN;
 	return false;

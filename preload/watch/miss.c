@@ -89,41 +89,99 @@ static inline void tag(const struct plane *p, uintptr_t addr, unsigned bytes, bo
 	}
 }
 
+/* Within one granule; at: its tag, 0 it has none. */
+HOT void tag_at(uintptr_t at, unsigned bytes, bool write)
+{
+	uint64_t tags = *(volatile uint64_t *)&race_tls.write_tag;
+	if (unlikely(!at || tags == ~0ull)) /* taken back by another thread just now */
+		return;
+	tags -= write ? 0 : 0x0101010101010101;
+	if (bytes == 8)
+		*(volatile uint64_t *)at = tags;
+	else if (bytes == 4)
+		*(volatile uint32_t *)at = (uint32_t)tags;
+	else if (bytes == 1)
+		*(volatile uint8_t *)at = (uint8_t)tags;
+	else
+		for (unsigned i = 0; i < bytes; i++)
+			((volatile uint8_t *)at)[i] = (uint8_t)tags;
+}
+
+/* sure: its tag has just been read, so it can be written. */
+HOT bool record(struct watch_thread *w, const struct watch_site *site, struct granule *g, uintptr_t addr, unsigned bytes, uint32_t context, bool sure)
+{
+	struct race_thread *rt = w->thread->race;
+	struct race_stream *s = &w->streams[(uintptr_t)site / sizeof *site % STREAMS];
+	bool write = site->flags & SITE_WRITE;
+	bool ahead = race_stream_step(s, rt, (uintptr_t)site, addr & ~7ul, g);
+	race_busy(rt, addr);
+	bool recorded = granule_access(rt, g, granule_mask(addr, bytes), write, context, NULL);
+	if (likely(recorded)) {
+		uintptr_t at = sure ? plane_at(w->plane, addr) : plane_of(w->plane, addr, bytes);
+		tag_at(at, bytes, write);
+		if (unlikely(ahead && at))
+			race_stream_copy(s, rt, g, (uint64_t *)(at & ~7ul));
+	}
+	race_settled(rt);
+	return recorded;
+}
+
+/* Nothing is to be acquired first. */
+HOT bool may_record(const struct race_thread *rt, uint32_t stack, uint32_t *context)
+{
+	return likely(!(rt->pending | atomic_load_explicit(&rt->poked, memory_order_relaxed))) && race_context_known(rt, stack, context);
+}
+
+/* By granules, as of vectors there are several; or by locks too. What was recorded stays so if the slow half is asked for the rest. */
+static COLD bool record_all(struct watch_thread *w, const struct watch_site *site, uintptr_t addr, uint32_t stack)
+{
+	struct race_thread *rt = w->thread->race;
+	bool write = site->flags & SITE_WRITE;
+	uint32_t context = 0;
+	if (!race_hybrid && !may_record(rt, stack, &context))
+		return false;
+	for (uintptr_t end = addr + site->size, stop; addr < end; addr = stop) {
+		stop = (addr | 7) + 1 < end ? (addr | 7) + 1 : end;
+		unsigned bytes = (unsigned)(stop - addr);
+		struct granule *g = shadow_granule(addr);
+		if (!race_hybrid && (!g || !record(w, site, g, addr, bytes, context, false)))
+			return false;
+		if (!race_hybrid)
+			continue;
+		race_busy(rt, addr);
+		bool recorded = access_fast_hybrid(w->thread, addr, bytes, write, stack);
+		if (recorded)
+			tag(w->plane, addr, bytes, write);
+		race_settled(rt);
+		if (!recorded)
+			return false;
+	}
+	return true;
+}
+
 /* budget: 10 ns and 0.5 ns a frame. False: for the slow half. */
 __attribute__((used, visibility("hidden"))) bool watch_miss_fast(uintptr_t addr, const struct watch_site *site,
 								 uintptr_t rbp, uintptr_t sp)
 {
 	struct watch_thread *w = watch_tls.self;
-	/* What will be waited for comes while the stack is looked at: the access itself, and its record. */
+	struct granule *g = shadow_granule(addr);
+	uint32_t context = 0;
+	/* What will be waited for comes while the stack is looked at: the access itself, and its record, to be written. */
 	__builtin_prefetch((const void *)addr);
-	__builtin_prefetch(shadow_granule(addr), 1);
-	if (unlikely(tls.gate != 0 || !w))
+	__asm__("prefetchw (%0)" : : "r"(g));
+	if (unlikely(tls.gate != 0 || !w || !g))
 		return false;
 	uint32_t stack = stack_at(&w->stacks, site->pc, sp, rbp);
-	bool write = site->flags & SITE_WRITE;
 	if (unlikely(!stack))
 		return false;
 	struct race_thread *rt = w->thread->race;
 	if (unlikely(rt->set == RACE_NO_SET) && !race_set_known(w->thread))
 		return false;
-	struct race_stream *s = &w->streams[(uintptr_t)site / sizeof *site % STREAMS];
-	bool recorded = true;
-	/* By granules: of vectors there are several. What was recorded stays so if the slow half is asked for the rest. */
-	for (uintptr_t end = addr + site->size, stop; recorded && addr < end; addr = stop) {
-		uintptr_t at = addr & ~7ul, tags;
-		stop = at + 8 < end ? at + 8 : end;
-		struct granule *g = shadow_granule(addr);
-		bool ahead = g && likely(!race_hybrid) && race_stream_step(s, rt, (uintptr_t)site, at, g);
-		race_busy(rt, addr);
-		recorded = access_fast(rt, addr, (unsigned)(stop - addr), write, stack) ||
-			   (unlikely(race_hybrid) && access_fast_hybrid(w->thread, addr, (unsigned)(stop - addr), write, stack));
-		if (likely(recorded))
-			tag(w->plane, addr, (unsigned)(stop - addr), write);
-		if (unlikely(ahead) && recorded && (tags = plane_of(w->plane, at, 8)))
-			race_stream_copy(s, rt, g, (uint64_t *)tags);
+	if (unlikely((addr & 7) + site->size > 8 || race_tls.save[RACE_NO_PLANE] || race_hybrid)) {
+		race_tls.save[RACE_NO_PLANE] = 0;
+		return record_all(w, site, addr, stack);
 	}
-	race_settled(rt);
-	return recorded;
+	return may_record(rt, stack, &context) && record(w, site, g, addr, site->size, context, true);
 }
 
 /* The stack of a watched instruction. */

@@ -25,7 +25,7 @@ struct watch_thread {
 	struct thread *thread;
 	struct watch_thread *next; /* free list */
 	void *stack;
-	struct race_stream streams[STREAMS];
+	_Alignas(64) struct race_stream streams[STREAMS];
 	struct stack_at_cache stacks;
 };
 

@@ -22,6 +22,12 @@
 #define NEAR       (4 * GIB)
 /* Arithmetic form: planes of 64 GiB, of which 500 fit in a quarter of the address space. */
 #define LOW_BITS 36u
+#define PAGE     4096ul
+/*
+ * By so much tags lie aside of what they belong to, modulo a page: a processor takes a load for one of what was just stored when the
+ * low 12 bits of the two addresses are the same, and finds both in the same set of its cache.
+ */
+#define BESIDE   (33 * 64ul)
 
 struct plane_layout plane_layout;
 static struct plane null_plane;
@@ -124,9 +130,9 @@ static bool disjoint(const struct plane_window *w, unsigned n, uint64_t stride)
 			uint64_t from = (w[j].lo - w[i].lo) % stride;
 			if (w[j].lo < w[i].lo)
 				from = (stride - (w[i].lo - w[j].lo) % stride) % stride;
-			if (i != j && from < w[i].hi - w[i].lo)
+			if (i != j && from < w[i].hi - w[i].lo + PAGE)
 				return false;
-			if (w[i].hi - w[i].lo > stride)
+			if (w[i].hi - w[i].lo + PAGE > stride)
 				return false;
 		}
 	return true;
@@ -169,15 +175,14 @@ static bool map_direct(struct plane *p, uint32_t index, bool null)
 	uint64_t d = index * plane_layout.stride;
 	for (unsigned i = 0; i < plane_layout.nr; i++) {
 		const struct plane_window *w = &plane_layout.window[i];
-		if (w->lo >= d + LOWEST && map_at(w->lo - d, w->hi - w->lo, null))
+		if (w->lo >= d + LOWEST && map_at(w->lo - d, w->hi - w->lo + PAGE, null))
 			continue;
 		while (i--)
 			sys2(SYS_munmap, plane_layout.window[i].lo - d,
-			     plane_layout.window[i].hi - plane_layout.window[i].lo);
+			     plane_layout.window[i].hi - plane_layout.window[i].lo + PAGE);
 		return false;
 	}
-	p->gs = 0 - d;
-	p->null = null;
+	*p = (struct plane){ .gs = BESIDE - d, .null = null, .mask = ~0ul };
 	return true;
 }
 
@@ -193,15 +198,14 @@ static long map_below(size_t bytes, int prot)
 
 static bool map_low(struct plane *p, bool null)
 {
-	size_t bytes = (1ull << LOW_BITS) + 4096; /* an access at the very end reads on */
+	size_t bytes = (1ull << LOW_BITS) + 2 * PAGE; /* an access at the very end reads on */
 	long at = map_below(bytes, null ? PROT_READ : PROT_READ | PROT_WRITE);
 	if (at < 0)
 		return false;
 	sys3(SYS_madvise, at, bytes, MADV_NOHUGEPAGE);
 	sys3(SYS_madvise, at, bytes, MADV_DONTDUMP);
 	sys3(SYS_madvise, at, bytes, MADV_WIPEONFORK);
-	p->gs = (uint64_t)at;
-	p->null = null;
+	*p = (struct plane){ .gs = (uint64_t)at + BESIDE, .null = null, .mask = (1ull << LOW_BITS) - 1 };
 	return true;
 }
 
@@ -263,11 +267,11 @@ struct plane *plane_get(void)
 static void each_range(const struct plane *p, void (*f)(uintptr_t, size_t))
 {
 	if (!plane_layout.direct) {
-		f(p->gs, 1ull << LOW_BITS);
+		f(p->gs - BESIDE, (1ull << LOW_BITS) + 2 * PAGE);
 		return;
 	}
 	for (unsigned i = 0; i < plane_layout.nr; i++)
-		f(plane_layout.window[i].lo + p->gs, plane_layout.window[i].hi - plane_layout.window[i].lo);
+		f(plane_layout.window[i].lo + p->gs - BESIDE, plane_layout.window[i].hi - plane_layout.window[i].lo + PAGE);
 }
 
 static void drop(uintptr_t at, size_t bytes)

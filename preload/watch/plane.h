@@ -36,6 +36,7 @@ struct plane {
 	struct plane *next; /* in the list of free ones */
 	uint64_t gs;        /* distance (direct), or base (arithmetic) */
 	bool null;
+	uintptr_t mask; /* the bits of an address that count */
 };
 
 /* Works out windows and stride from what is mapped now, and maps the null plane. NULL, or why there can be no planes at
@@ -68,5 +69,8 @@ HOT uintptr_t plane_of(const struct plane *p, uintptr_t addr, unsigned bytes)
 			return addr + p->gs;
 	return 0;
 }
+
+/* The same where a check has just read the tag of addr without a fault. */
+HOT uintptr_t plane_at(const struct plane *p, uintptr_t addr) { return unlikely(p->null) ? 0 : p->gs + (addr & p->mask); }
 
 #endif

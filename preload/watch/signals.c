@@ -286,9 +286,10 @@ static uintptr_t fault_of_ours(int nr, bool fault, uintptr_t ip, uintptr_t *stan
 	uintptr_t to = 0;
 	patched_enter();
 	const struct patched *c = patched_find(ip);
-	if (c && fault)
+	if (c && fault) {
 		to = patched_stub_of(c, ip); /* a check, of an address that has no plane */
-	else if (nr == SIGTRAP && fault && (to = patched_trap(ip - 1)))
+		race_tls.save[RACE_NO_PLANE] |= to != 0;
+	} else if (nr == SIGTRAP && fault && (to = patched_trap(ip - 1)))
 		trapped(ip - 1); /* a window too short for a jump */
 	*stands = c && !to ? patched_place(c, ip, below) : 0;
 	patched_leave();
