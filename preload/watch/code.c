@@ -214,7 +214,7 @@ int code_open(struct code *c, const struct code_view *view, const struct decoder
 	if (code_bare(c, d) < 0 || code_formed(c) < 0)
 		goto no_memory;
 	code_each_gap(c, scan_one, (void *)(uintptr_t)d);
-	code_targets(c);
+	code_targets(c, d);
 	code_bare_jumps(c);
 	code_offsets(c);
 	code_stacks(c);

@@ -117,7 +117,7 @@ bool code_too_far(const struct code *c, const struct insn *i);
 /* Notes which addresses are formed, where tables may begin. 0 or -1. */
 int code_formed(struct code *c);
 /* Marks what instructions and data point to. */
-void code_targets(struct code *c);
+void code_targets(struct code *c, const struct decoder *decoder);
 /* Marks what tables of 16-bit offsets lead to, once all other targets are known. */
 void code_offsets(struct code *c);
 /* Marks what a jump table at this address leads to, if there is one. */

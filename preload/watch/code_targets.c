@@ -247,9 +247,8 @@ static bool jump_loaded(const struct code *c, struct code_function *f, uint32_t 
 	return known;
 }
 
-static void take_insn(struct code *c, struct code_function *f, uint32_t index)
+static void take_insn(struct code *c, struct code_function *f, const struct insn *i)
 {
-	const struct insn *i = &c->insn[index];
 	if (i->kind == INSN_CALL || i->kind == INSN_CALL_FAR) /* setjmp returns there twice */
 		bit_set(c->target, i->at + i->len);
 	if (i->kind == INSN_JCC || i->kind == INSN_JMP || i->kind == INSN_CALL || i->kind == INSN_LOOP)
@@ -370,14 +369,31 @@ static void resolve(struct code *c, struct code_function *f)
 		f->is |= FN_JUMPS;
 }
 
-void code_targets(struct code *c)
+/* Where guessed code is entered in the middle of an instruction, others begin there, until both agree: they count too. */
+static void take_swallowed(struct code *c, const struct decoder *d, struct code_function *f)
+{
+	for (uint32_t entry = f->lo; entry < f->hi; entry++)
+		for (uint32_t at = entry; at < f->hi && bit_get(c->target, entry) && !bit_get(c->start, at);) {
+			struct insn i = { .at = at };
+			if (!d->decode(d, code_bytes(c, at), f->hi - at, &i) || i.len == 0 || i.len > f->hi - at)
+				break;
+			take_insn(c, f, &i);
+			if (i.kind == INSN_JMP_FAR && i.base != BASE_RIP)
+				f->is |= FN_JUMPS;
+			at += i.len;
+			if (i.kind == INSN_JMP || i.kind == INSN_JMP_FAR || i.kind == INSN_RET || i.kind == INSN_STOP)
+				break;
+		}
+}
+
+void code_targets(struct code *c, const struct decoder *decoder)
 {
 	for (uint32_t n = 0; n < c->nr_fn; n++) {
 		struct code_function *f = &c->fn[n];
 		bit_set(c->target, f->lo);
 		code_landing_pads(c, f);
 		for (uint32_t i = f->first; i < f->first + f->count; i++)
-			take_insn(c, f, i);
+			take_insn(c, f, &c->insn[i]);
 	}
 	for (unsigned d = 0; d < c->view->nr_data; d++)
 		take_words(c, c->view->data[d].lo, c->view->data[d].hi);
@@ -396,6 +412,10 @@ void code_targets(struct code *c)
 	for (size_t s = 0; s < c->view->nr_symbols; s++)
 		if (c->view->symbols[s].st_shndx != SHN_UNDEF && c->view->symbols[s].st_shndx < SHN_LORESERVE)
 			mark(c, c->view->bias + c->view->symbols[s].st_value);
+	/* Once, and once more for what they lead to. */
+	for (uint32_t n = 0; n < 2 * c->nr_fn; n++)
+		if (c->fn[n % c->nr_fn].is & FN_BARE)
+			take_swallowed(c, decoder, &c->fn[n % c->nr_fn]);
 	for (uint32_t n = 0; n < c->nr_fn; n++) {
 		struct code_function *f = &c->fn[n];
 		for (uint32_t i = f->first; i < f->first + f->count; i++)

@@ -74,14 +74,15 @@ FUNCTION(calls_bare, "push %rbx\ncall bare_called\n" AT(calls_bare) "lea bare_ta
  * table, of somebody else, is right behind it. */
 FUNCTION(leads_out, "lea 9f(%rip), %rdx\nmovslq (%rdx,%rdi,4), %rax\nadd %rdx, %rax\nlea 8f(%rip), %rcx\n" AT(leads_out)
 		    "jmp *%rax\n.section .rodata\n.balign 4\n"
-		    "9: .long bare_trapped_at - 9b, bare_called_at - 9b, bare_swallows_at + 1 - 9b\n"
+		    "9: .long bare_trapped_at - 9b, bare_called_at - 9b, bare_swallows_at - 9b\n"
 		    "8: .long bare_further_at + 1 - 9b, 0x7fffffff\n.text");
 __asm__(".text\n.fill 64, 1, 0x90\n");
 BARE(bare_called, "mov 8(%rdi), %eax\n" AT(bare_called) "mov %eax, (%rdi)\njmp bare_further\n");
 BARE(bare_further, "mov 8(%rdi), %eax\n" AT(bare_further) "mov %eax, (%rdi)\nret\n");
 BARE(bare_taken, "mov %rdi, 16(%rsi)\nje 1f\nadd %rsi, 24(%rdi)\n" AT(bare_taken) "1: mov %rsi, 32(%rdi)\nret\n");
 BARE(bare_unknown, "mov %rdi, 16(%rsi)\n" AT(bare_unknown) "mov %rsi, 0x200(%rdi)\nret\n");
-BARE(bare_swallows, "mov %rdi, 16(%rsi)\n" AT(bare_swallows) "mov %rsi, 0x200(%rdi)\nret\n");
+BARE(bare_swallows, "mov %rdi, 16(%rsi)\n.byte 0x05\n" AT(bare_swallows) /* add $..., %eax */
+     "je 1f\nnop\nnop\nmov %edi, 0x200(%rsi)\n1: mov %edx, 0x300(%rsi)\nret\n");
 BARE(bare_computed, "lea 1f(%rip), %rdx\nlea (%rdx,%rdi,8), %rax\njmp *%rax\n1: mov %eax, 0x200(%rsi)\n" AT(bare_computed)
      "mov %edx, 0x300(%rsi)\nret\n");
 BARE(bare_trapped, "mov 8(%rdi), %rax\n" AT(bare_trapped) "mov %rax, 0x300(%rdi)\nret\nint3\n");
@@ -134,7 +135,8 @@ static void test_targets(void **state)
 	assert_true(target(where_pointed, 1));
 	assert_true(target(where_offsets, 1));
 	assert_true(target(where_bare_called, 1) && target(where_bare_trapped, 1));
-	assert_true(bit_get(code.target, place(where_bare_swallows, 1) + 1));
+	assert_true(target(where_bare_swallows, 1) && !bit_get(code.start, place(where_bare_swallows, 1)));
+	assert_true(bit_get(code.target, place(where_bare_swallows, 1) + 10)); /* by the branch that begins there */
 	assert_true(code_function_at(&code, place(where_bare_further, 1)) && !target(where_bare_further, 1) &&
 		    !bit_get(code.target, place(where_bare_further, 1) + 1));
 	for (uint32_t n = 0; n < 19; n++)
