@@ -239,7 +239,8 @@ __attribute__((used, visibility("hidden"))) void watch_slow(struct watch_frame *
  * To an unwinder an entry is the frame of a signal that came when the program was about to run the watched instruction: rules for
  * every place of it, so that clean-ups run when a thread is cancelled here, and debuggers see whose code called. The CFA is
  * the program's stack pointer: the stub has moved it by 128 bytes and pushed rdi, rsi and the way back. The program's place stands first
- * in the site, which is in rsi until it is pushed at CFA - 224.
+ * in the site, which is in rsi until it is pushed at CFA - 224. The offset is said anew behind each .cfi_restore_state: clang 14's
+ * assembler goes on adjusting the one from before it.
  */
 #define RA_BY_RSI  ".cfi_escape 0x16, 16, 3, 0x74, 0, 0x06\n"                   /* val_expression: *(rsi + 0) */
 #define RA_PUSHED  ".cfi_escape 0x16, 16, 5, 0x08, 224, 0x1c, 0x06, 0x06\n"     /* val_expression: **(CFA - 224) */
@@ -271,12 +272,12 @@ __asm__(
 	".cfi_remember_state\n"
 	POP_CALLER
 	"	ret\n"
-	".cfi_restore_state\n"
+	".cfi_restore_state\n.cfi_def_cfa_offset 224\n"
 	"1:	xor %esi, %esi\n"
 	"	jmp watch_to_slow\n"
 	".size watch_entry_miss, . - watch_entry_miss\n"
 
-	".cfi_restore_state\n.cfi_remember_state\n"
+	".cfi_restore_state\n.cfi_remember_state\n.cfi_def_cfa_offset 152\n"
 	".hidden watch_entry_sync\n.globl watch_entry_sync\n.type watch_entry_sync, @function\n"
 	"watch_entry_sync:\n"
 	PUSH_CALLER
@@ -284,7 +285,7 @@ __asm__(
 	"	jmp watch_to_slow\n"
 	".size watch_entry_sync, . - watch_entry_sync\n"
 
-	".cfi_restore_state\n"
+	".cfi_restore_state\n.cfi_def_cfa_offset 152\n"
 	".hidden watch_entry_rep\n.globl watch_entry_rep\n.type watch_entry_rep, @function\n"
 	"watch_entry_rep:\n"
 	PUSH_CALLER
